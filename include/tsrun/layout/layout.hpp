@@ -1,0 +1,45 @@
+// A layout is three sets of axes; the paper's names are presets of them.
+//
+//   A  axes that cut E of the stored weights, E_A F_B; B is the rest of the torus.   ws1d: {}     ws2d: x
+//   G  axes over which a phase gathers the weights just before use.                  wg_xy: xy
+//   N  axes over which attention is cut by batch; the heads take the rest.           head: {}     batch: xyz
+// One order of axes per model load keeps every step a pop or a push at a minor end: A, G and N are prefixes of it.
+// Source: paper sections 3.2 and 3.3; programs.md sections 1 to 3.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "tsrun/layout/axis.hpp"
+#include "tsrun/layout/torus.hpp"
+
+namespace tsrun {
+
+// The order, major to minor, in which the batch is cut; E of the residual, F, H, C and V are cut in the reverse.
+inline constexpr AxisStack axis_order{Axis::x, Axis::y, Axis::z};
+
+struct Layout {
+  AxisSet stored_E{};  // A
+  AxisSet gathered{};  // G
+  AxisSet batch{};     // N
+
+  constexpr AxisSet stored_F() const { return axes_xyz - stored_E; }  // B
+
+  // Stacks of the stored weights: E_A, and F_B (H, C and V alike).
+  constexpr AxisStack weight_E() const { return axis_order.reversed().only(stored_E); }
+  constexpr AxisStack weight_F() const { return axis_order.reversed().only(stored_F()); }
+  // A' = A \ G and B' = B \ G: what still cuts the weights when they are used.
+  constexpr AxisSet cut_E() const { return stored_E - gathered; }
+  constexpr AxisSet cut_F() const { return stored_F() - gathered; }
+
+  friend constexpr bool operator==(const Layout&, const Layout&) = default;
+};
+
+// "ws2d/head": FFN one of ws1d ws2d wg_x wg_xy wg_xyz (`@1d` after a wg_ name for the 1D storage), attention one of
+// head batch batch_x batch_xy. Refuses any other text, and names the ones that exist.
+Layout parse_layout(std::string_view text);
+std::string ffn_name(const Layout& layout);        // "ws2d"
+std::string attention_name(const Layout& layout);  // "head"
+std::string to_text(const Layout& layout);         // "ws2d/head"
+
+}  // namespace tsrun

@@ -1,0 +1,70 @@
+// The 3D torus of chips and where a chip sits in it.
+//
+// Rank and coordinates: rank = (x * Y + y) * Z + z, the order of a Cartesian communicator that is not reordered.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "tsrun/layout/axis.hpp"
+
+namespace tsrun {
+
+struct Torus {
+  int X = 1;
+  int Y = 1;
+  int Z = 1;
+
+  constexpr int size(Axis a) const { return a == Axis::x ? X : a == Axis::y ? Y : Z; }
+  constexpr int size(AxisSet set) const {
+    int n = 1;
+    for (const Axis a : all_axes)
+      if (set.has(a)) n *= size(a);
+    return n;
+  }
+  constexpr int size(const AxisStack& stack) const { return size(stack.set()); }
+  constexpr int size() const { return X * Y * Z; }
+  friend constexpr bool operator==(const Torus&, const Torus&) = default;
+};
+
+enum class Direction : std::uint8_t { plus, minus };
+
+constexpr Direction opposite(Direction d) { return d == Direction::plus ? Direction::minus : Direction::plus; }
+constexpr char sign(Direction d) { return d == Direction::plus ? '+' : '-'; }
+
+struct Coord {
+  int x = 0;
+  int y = 0;
+  int z = 0;
+
+  constexpr int at(Axis a) const { return a == Axis::x ? x : a == Axis::y ? y : z; }
+  constexpr int& at(Axis a) { return a == Axis::x ? x : a == Axis::y ? y : z; }
+  friend constexpr bool operator==(const Coord&, const Coord&) = default;
+};
+
+constexpr Coord coord_of(const Torus& t, int rank) { return {rank / (t.Y * t.Z), rank / t.Z % t.Y, rank % t.Z}; }
+constexpr int rank_of(const Torus& t, const Coord& c) { return (c.x * t.Y + c.y) * t.Z + c.z; }
+
+// Which block of a dimension cut over the stack is this chip's: its digits along the stack, major to minor.
+constexpr int block_of(const Torus& t, const AxisStack& stack, const Coord& c) {
+  int block = 0;
+  for (const Axis a : stack) block = block * t.size(a) + c.at(a);
+  return block;
+}
+
+// The chip `hops` links further along the axis, around the torus.
+constexpr Coord shifted(const Torus& t, Coord c, Axis a, Direction d, int hops = 1) {
+  const int k = t.size(a);
+  c.at(a) = ((c.at(a) + (d == Direction::plus ? hops : -hops)) % k + k) % k;
+  return c;
+}
+
+std::string to_text(const Torus& torus);           // "4x4x8"
+Torus parse_torus(std::string_view text);          // refuses anything but XxYxZ of positive numbers
+
+// The torus for n chips until a planner chooses: X is the divisor of n nearest in ratio to sqrt(n E / F), which
+// balances the two activation volumes of the 2D feed-forward, then Y <= Z as equal as possible (paper section 3.2.2).
+Torus auto_torus(int chips, std::int64_t E, std::int64_t F);
+
+}  // namespace tsrun

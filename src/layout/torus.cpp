@@ -1,0 +1,42 @@
+#include "tsrun/layout/torus.hpp"
+
+#include <charconv>
+#include <cmath>
+
+#include "tsrun/core/text.hpp"
+
+namespace tsrun {
+
+std::string to_text(const Torus& t) { return text(t.X, "x", t.Y, "x", t.Z); }
+
+Torus parse_torus(std::string_view words) {
+  int sizes[3] = {};
+  const char* at = words.data();
+  const char* const end = words.data() + words.size();
+  bool good = true;
+  for (int i = 0; i < 3 && good; ++i) {
+    const auto [next, error] = std::from_chars(at, end, sizes[i]);
+    good = error == std::errc() && sizes[i] >= 1 && sizes[i] <= 4096;
+    at = next;
+    if (good && i < 2) good = at != end && *at++ == 'x';
+  }
+  if (!good || at != end)
+    refuse({.what = text("\"", words, "\" is not a mesh"),
+            .where = "--mesh",
+            .next = "write three sizes such as 2x2x2, or auto"});
+  return {sizes[0], sizes[1], sizes[2]};
+}
+
+Torus auto_torus(int chips, std::int64_t E, std::int64_t F) {
+  const double wanted = std::sqrt(chips * static_cast<double>(E) / static_cast<double>(F));
+  const auto away = [wanted](int x) { return std::abs(std::log(x / wanted)); };
+  int X = 1;
+  for (int x = 1; x <= chips; ++x)
+    if (chips % x == 0 && away(x) < away(X)) X = x;
+  int Y = 1;
+  for (int y = 1; y * y <= chips / X; ++y)
+    if (chips / X % y == 0) Y = y;
+  return {X, Y, chips / X / Y};
+}
+
+}  // namespace tsrun

@@ -1,0 +1,101 @@
+#include "tsrun/model/tensors.hpp"
+
+#include "tsrun/core/text.hpp"
+
+namespace tsrun {
+namespace {
+
+struct Size {
+  Dim dim;
+  std::int64_t size;
+};
+
+class List {
+ public:
+  void matrix(Weight w, int layer, Size out, Size in) {
+    specs_.push_back({w, layer, path_of(w, layer), out.dim, in.dim, false, out.size, in.size});
+  }
+  void vector(Weight w, int layer, Size of) {
+    specs_.push_back({w, layer, path_of(w, layer), of.dim, of.dim, true, 1, of.size});
+  }
+  void vector_if(bool present, Weight w, int layer, Size of) {
+    if (present) vector(w, layer, of);
+  }
+  std::vector<TensorSpec> specs_;
+};
+
+}  // namespace
+
+std::string_view name(Weight weight) {
+  switch (weight) {
+    case Weight::embed: return "embed";
+    case Weight::unembed: return "unembed";
+    case Weight::final_norm: return "final_norm";
+    case Weight::final_norm_bias: return "final_norm_bias";
+    case Weight::attn_norm: return "attn_norm";
+    case Weight::attn_norm_bias: return "attn_norm_bias";
+    case Weight::ffn_norm: return "ffn_norm";
+    case Weight::ffn_norm_bias: return "ffn_norm_bias";
+    case Weight::attn_q: return "attn_q";
+    case Weight::attn_k: return "attn_k";
+    case Weight::attn_v: return "attn_v";
+    case Weight::attn_o: return "attn_o";
+    case Weight::attn_q_bias: return "attn_q_bias";
+    case Weight::attn_k_bias: return "attn_k_bias";
+    case Weight::attn_v_bias: return "attn_v_bias";
+    case Weight::attn_o_bias: return "attn_o_bias";
+    case Weight::ffn_gate: return "ffn_gate";
+    case Weight::ffn_in: return "ffn_in";
+    case Weight::ffn_out: return "ffn_out";
+    case Weight::ffn_gate_bias: return "ffn_gate_bias";
+    case Weight::ffn_in_bias: return "ffn_in_bias";
+    case Weight::ffn_out_bias: return "ffn_out_bias";
+  }
+  return "";
+}
+
+std::string path_of(Weight weight, int layer) {
+  return layer < 0 ? text("/", name(weight)) : text("/layers/", layer, "/", name(weight));
+}
+
+std::vector<TensorSpec> tensors_of(const ModelConfig& c) {
+  const Size E{Dim::E, c.E}, F{Dim::F, c.F}, H{Dim::H, c.H * c.Q}, C{Dim::C, c.C()}, V{Dim::V, c.V};
+  List list;
+  list.matrix(Weight::embed, -1, V, E);
+  for (int i = 0; i < c.layers; ++i) {
+    list.vector(Weight::attn_norm, i, E);
+    list.vector_if(c.norm_bias, Weight::attn_norm_bias, i, E);
+    list.matrix(Weight::attn_q, i, H, E);
+    list.vector_if(c.qkv_bias, Weight::attn_q_bias, i, H);
+    list.matrix(Weight::attn_k, i, C, E);
+    list.vector_if(c.qkv_bias, Weight::attn_k_bias, i, C);
+    list.matrix(Weight::attn_v, i, C, E);
+    list.vector_if(c.qkv_bias, Weight::attn_v_bias, i, C);
+    list.matrix(Weight::attn_o, i, E, H);
+    list.vector_if(c.attn_out_bias, Weight::attn_o_bias, i, E);
+    if (c.block == Block::serial) {
+      list.vector(Weight::ffn_norm, i, E);
+      list.vector_if(c.norm_bias, Weight::ffn_norm_bias, i, E);
+    }
+    if (c.gated) {
+      list.matrix(Weight::ffn_gate, i, F, E);
+      list.vector_if(c.ffn_bias, Weight::ffn_gate_bias, i, F);
+    }
+    list.matrix(Weight::ffn_in, i, F, E);
+    list.vector_if(c.ffn_bias, Weight::ffn_in_bias, i, F);
+    list.matrix(Weight::ffn_out, i, E, F);
+    list.vector_if(c.ffn_bias, Weight::ffn_out_bias, i, E);
+  }
+  list.vector(Weight::final_norm, -1, E);
+  list.vector_if(c.norm_bias, Weight::final_norm_bias, -1, E);
+  if (!c.tied) list.matrix(Weight::unembed, -1, V, E);
+  return std::move(list.specs_);
+}
+
+std::int64_t ModelConfig::parameters() const {
+  std::int64_t n = 0;
+  for (const TensorSpec& t : tensors_of(*this)) n += t.elements();
+  return n;
+}
+
+}  // namespace tsrun

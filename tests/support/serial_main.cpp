@@ -1,0 +1,3 @@
+// The test main of serial tests.
+#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
+#include <doctest/doctest.h>
