@@ -1,0 +1,29 @@
+// What a chip must hold: said before anything is allocated.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+
+#include "tsrun/core/dtype.hpp"
+#include "tsrun/program/program.hpp"
+
+namespace tsrun {
+
+struct Memory {
+  std::int64_t weights = 0;      // bytes of the chip's shards, padding included
+  std::int64_t kv = 0;           // of the cache: sequences x slots x positions
+  std::int64_t gathered = 0;     // of weights gathered for use
+  std::int64_t activations = 0;  // of the values of a pass
+  std::int64_t staging = 0;      // of the buffers in which collectives are packed
+  std::int64_t peak() const { return weights + kv + gathered + activations + staging; }
+};
+
+// Bytes of a chip's share of one stored weight, held as `type`; vectors are whole and f32.
+std::int64_t weight_bytes(const ModelConfig& config, const Torus& torus, const PaddedSizes& sizes, const WeightUse& use,
+                          DType type);
+
+// `held` says what each weight is held as; the cache has `sequences` of up to `context` positions in `kv` type.
+Memory memory(const Program& program, const std::function<DType(const WeightUse&)>& held, DType kv,
+              std::int64_t sequences, std::int64_t context);
+
+}  // namespace tsrun

@@ -1,0 +1,30 @@
+// The bytes that a program sends, read from its steps' schedules.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "tsrun/program/program.hpp"
+#include "tsrun/schedule/schedule.hpp"
+
+namespace tsrun {
+
+inline constexpr std::int64_t activation_bytes = 4;  // f32 between steps
+
+// Elements of one block of a collective step: its values together, whole or unreduced, cut into the schedule's blocks
+// (those of an all_reduce as equal as can be, the last padded).
+std::int64_t block_elements(const Program& program, const Step& step, const Schedule& schedule);
+
+// Payload over one link by one chip.
+struct LinkBytes {
+  Axis axis = Axis::x;
+  Direction direction = Direction::plus;
+  std::int64_t messages = 0;
+  std::int64_t bytes = 0;
+};
+std::vector<LinkBytes> sent_bytes(const Schedule& schedule, std::int64_t block_bytes);
+// All of a step's links together, mean over the chips, for a report.
+double mean_sent_bytes(const Program& program, const Step& step);
+
+}  // namespace tsrun

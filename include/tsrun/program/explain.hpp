@@ -1,0 +1,17 @@
+// The program as text: a line per step with partitions before and after. Layers that repeat are printed once.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "tsrun/program/program.hpp"
+
+namespace tsrun {
+
+// `note` adds to each line what a caller knows about a step: bytes, seconds, counts.
+std::string explain(const Program& program, const std::function<std::string(const Step&)>& note = {});
+
+// "q k v": the values that a step writes, as reports name them.
+std::string written(const Program& program, const Step& step);
+
+}  // namespace tsrun

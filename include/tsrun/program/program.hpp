@@ -1,0 +1,151 @@
+// A program: the list of steps that one chip takes for one forward pass.
+//
+// Every chip takes the same steps on its own shard. A step reads values and writes values; a value has a partition
+// and padded global sizes, so everything else follows: local shapes, FLOPs, bytes, what moves and what it costs. The
+// engine runs it, `cost` prices it, `explain` prints it; none of them knows a layer by heart.
+//
+// Lowered from model x torus x layout x shape by pure code (lower.hpp), after programs.md.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tsrun/layout/layout.hpp"
+#include "tsrun/layout/partition.hpp"
+#include "tsrun/model/config.hpp"
+#include "tsrun/model/heads.hpp"
+#include "tsrun/model/tensors.hpp"
+
+namespace tsrun {
+
+enum class Op : std::uint8_t {
+  // Communication.
+  all_gather, reduce_scatter, all_reduce,
+  // Local. Those marked "in place" write the value that they read.
+  embed,          // ids -> rows of the table that are mine, else 0
+  sum,            // x BLE -> BLT: sum of each row over the E that is mine
+  sum_squares,    // x BLE -> BLT
+  center,         // x, sum: x - mean, in place; padding stays 0
+  norm,           // x, sum of squares: x / sqrt(mean square + epsilon) * scale (+ bias)
+  matmul,         // x times each weight, one output each
+  bias,           // in place
+  rotary,         // query heads, in place
+  store_kv,       // k, v -> this chip's slots of the cache; keys are rotated here, where heads are whole
+  attend,         // q and the cache -> the heads' outputs
+  activate,       // (gate,) in -> act(gate) * in, or act(in), in place of the last
+  add,            // x += y for each further input, in place
+  pick,           // the last new token of each sequence
+  scale,          // times logit_scale, in place
+  best,           // this chip's best (logit, id) of each row
+  choose,         // the best of all chips' -> id
+  mask_sums,      // this chip's (maximum, sum of exponentials, target logit) of each row
+  log_probability // of the target, from all chips' sums
+};
+
+std::string_view name(Op op);
+constexpr bool is_collective(Op op) { return op <= Op::all_reduce; }
+
+// How a collective walks. `ring`: one way around each axis, axis after axis, minor first. `line`, of an all_reduce: up
+// each axis adding and back down, as many bytes and hops, every element added in the order of the chips. A ring adds
+// each block in another order, so a token's bits would depend on its place in the pass.
+enum class ScheduleName : std::uint8_t { ring, line };
+std::string_view name(ScheduleName schedule);
+
+// The schedule of each kind of collective.
+struct Schedules {
+  ScheduleName all_gather = ScheduleName::ring;
+  ScheduleName reduce_scatter = ScheduleName::ring;
+  ScheduleName all_reduce = ScheduleName::line;
+};
+
+using ValueId = std::int32_t;
+
+struct Value {
+  std::string name;        // "x", "q", "hidden"
+  Partition partition;
+  std::array<std::int64_t, Partition::max_dims> size{};  // padded global sizes, in the partition's order
+  ValueId storage = -1;    // the value whose memory it shares: itself, unless a step moved nothing
+};
+
+struct WeightUse {
+  Weight weight = Weight::embed;
+  int layer = -1;
+  Partition partition;     // in the paper's order, input first: "E_xF_zy"; a vector is whole: "E"
+};
+
+struct Step {
+  Op op = Op::add;
+  int layer = -1;                // -1 outside the layers
+  std::vector<ValueId> in;
+  std::vector<ValueId> out;
+  std::vector<WeightUse> weights;
+  // Collectives: the group, as the axes stand on the gathered or scattered dimension, major to minor (all_reduce: the
+  // order in which its blocks are numbered), and that dimension of each value.
+  AxisStack axes;
+  std::vector<Dim> dims;
+  ScheduleName schedule = ScheduleName::ring;
+};
+
+// One sequence's part of a pass.
+struct PassRow {
+  std::int64_t new_tokens = 0;  // 0: an empty slot, or nothing to do in this pass
+  std::int64_t context = 0;     // tokens already in the cache
+};
+
+enum class Phase : std::uint8_t { prefill, decode };
+std::string_view name(Phase phase);
+
+// What a pass is asked for.
+enum class Output : std::uint8_t {
+  none,           // only the cache: a chunk of a prompt that goes on
+  greedy,         // the id of the largest logit after each sequence's last new token
+  logits,         // all logits after each sequence's last new token, on every chip
+  all_logits,     // all logits after every new token, on every chip
+  score           // log-probability of a given next token after every new token
+};
+
+struct PassShape {
+  Phase phase = Phase::prefill;
+  std::vector<PassRow> rows;
+  Output output = Output::greedy;
+
+  // `sequences` of `tokens` new tokens each on the same context.
+  static PassShape uniform(Phase phase, std::int64_t sequences, std::int64_t tokens, std::int64_t context, Output output);
+  std::int64_t B() const { return static_cast<std::int64_t>(rows.size()); }
+  std::int64_t L() const;  // the most new tokens of a sequence, at least 1
+};
+
+// Dimensions padded so that every chip holds as much of them (programs.md section 8).
+struct PaddedSizes {
+  std::int64_t E = 0, F = 0, C = 0, V = 0;
+  HeadPlacement heads;
+  std::int64_t of(Dim d, const ModelConfig& config) const;  // E F H C V Q
+};
+PaddedSizes pad(const ModelConfig& config, const Torus& torus);
+
+struct Program {
+  ModelConfig config;
+  Torus torus;
+  Layout layout;
+  PassShape shape;
+  PaddedSizes sizes;
+  int kv_slots = 1;        // J: key/value heads that a chip holds, the most of any chip
+  Partition kv_cache;      // BJSQ
+  std::vector<Value> values;
+  std::vector<Step> steps;
+  ValueId result = -1;     // greedy: ids "B"; logits: "BV", "BLV"; score: "BL"; -1 for none
+
+  const Value& value(ValueId id) const { return values[static_cast<std::size_t>(id)]; }
+  std::int64_t local_size(ValueId id, int dim) const;     // of one dimension on a chip
+  std::int64_t local_elements(ValueId id) const;          // on a chip
+  std::int64_t global_elements(ValueId id) const;         // padded, counted once
+};
+
+// Every weight of the model with its stored partition under the layout, in file order. The embedding serves as the
+// unembedding where they are tied.
+std::vector<WeightUse> stored_weights(const ModelConfig& config, const Layout& layout);
+
+}  // namespace tsrun

@@ -1,0 +1,103 @@
+#include "tsrun/program/program.hpp"
+
+#include <algorithm>
+
+#include "tsrun/core/integer.hpp"
+
+namespace tsrun {
+
+std::string_view name(Op op) {
+  switch (op) {
+    case Op::all_gather: return "all_gather";
+    case Op::reduce_scatter: return "reduce_scatter";
+    case Op::all_reduce: return "all_reduce";
+    case Op::embed: return "embed";
+    case Op::sum: return "sum";
+    case Op::sum_squares: return "sum_squares";
+    case Op::center: return "center";
+    case Op::norm: return "norm";
+    case Op::matmul: return "matmul";
+    case Op::bias: return "bias";
+    case Op::rotary: return "rotary";
+    case Op::store_kv: return "store_kv";
+    case Op::attend: return "attend";
+    case Op::activate: return "activate";
+    case Op::add: return "add";
+    case Op::pick: return "pick";
+    case Op::scale: return "scale";
+    case Op::best: return "best";
+    case Op::choose: return "choose";
+    case Op::mask_sums: return "mask_sums";
+    case Op::log_probability: return "log_probability";
+  }
+  return "";
+}
+
+std::string_view name(ScheduleName s) { return s == ScheduleName::ring ? "ring" : "line"; }
+std::string_view name(Phase phase) { return phase == Phase::prefill ? "prefill" : "decode"; }
+
+PassShape PassShape::uniform(Phase phase, std::int64_t sequences, std::int64_t tokens, std::int64_t context,
+                             Output output) {
+  return {phase, std::vector<PassRow>(static_cast<std::size_t>(sequences), {tokens, context}), output};
+}
+
+std::int64_t PassShape::L() const {
+  std::int64_t longest = 1;
+  for (const PassRow& row : rows) longest = std::max(longest, row.new_tokens);
+  return longest;
+}
+
+PaddedSizes pad(const ModelConfig& c, const Torus& torus) {
+  const int n = torus.size();
+  return {round_up(c.E, n), round_up(c.F, n), round_up(c.C(), n), round_up(c.V, n), place_heads(c.H, c.K, n)};
+}
+
+std::int64_t PaddedSizes::of(Dim d, const ModelConfig& config) const {
+  switch (d) {
+    case Dim::E: return E;
+    case Dim::F: return F;
+    case Dim::C: return C;
+    case Dim::V: return V;
+    case Dim::H: return heads.padded();
+    case Dim::Q: return config.Q;
+    default: check(false, "a weight's dimension is one of E F H C V Q"); return 0;
+  }
+}
+
+std::int64_t Program::local_size(ValueId id, int dim) const {
+  const Value& v = value(id);
+  return v.size[static_cast<std::size_t>(dim)] / torus.size(v.partition[dim].axes);
+}
+
+std::int64_t Program::local_elements(ValueId id) const {
+  std::int64_t n = 1;
+  for (int i = 0; i < value(id).partition.dims(); ++i) n *= local_size(id, i);
+  return n;
+}
+
+std::int64_t Program::global_elements(ValueId id) const {
+  std::int64_t n = 1;
+  for (int i = 0; i < value(id).partition.dims(); ++i) n *= value(id).size[static_cast<std::size_t>(i)];
+  return n;
+}
+
+std::vector<WeightUse> stored_weights(const ModelConfig& config, const Layout& layout) {
+  std::vector<WeightUse> uses;
+  for (const TensorSpec& spec : tensors_of(config)) {
+    Partition p;
+    // A vector is whole on every chip; a step takes its slice of it.
+    const auto cut = [&](Dim d) {
+      return Cut{d, spec.is_vector ? AxisStack{} : d == Dim::E ? layout.weight_E() : layout.weight_F()};
+    };
+    const auto add = [&](Dim d) {
+      p = p.then(cut(d));
+      if (d == Dim::H) p = p.then({Dim::Q, {}});
+    };
+    if (!spec.is_vector) add(spec.in);
+    add(spec.out);
+    uses.push_back({spec.weight, spec.layer, p});
+  }
+  return uses;
+}
+
+}  // namespace tsrun
