@@ -1,0 +1,48 @@
+// Causal attention of new tokens over one layer's cache.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "tsrun/core/dtype.hpp"
+
+namespace tsrun {
+
+// One layer of a chip's cache: keys and values of every slot sequence and key/value head, [sequence][J][S][Q], f32 or
+// bf16. Keys are rotated.
+class KvLayer {
+ public:
+  KvLayer(DType type, std::int64_t sequences, std::int64_t slots, std::int64_t positions, std::int64_t Q);
+  // Writes one head's key and value (Q numbers each) of one position.
+  void store(std::int64_t sequence, std::int64_t slot, std::int64_t position, const float* key, const float* value);
+  const void* keys(std::int64_t sequence, std::int64_t slot) const { return at(keys_, sequence, slot); }
+  const void* values(std::int64_t sequence, std::int64_t slot) const { return at(values_, sequence, slot); }
+  DType type() const { return type_; }
+  std::int64_t positions() const { return positions_; }
+
+ private:
+  const void* at(const std::vector<std::byte>& half, std::int64_t sequence, std::int64_t slot) const;
+  DType type_;
+  std::int64_t slots_, positions_, Q_;
+  std::vector<std::byte> keys_, values_;
+};
+
+struct AttentionRow {
+  std::int64_t sequence = 0;    // of the cache
+  std::int64_t new_tokens = 0;  // already in the cache
+  std::int64_t context = 0;     // positions before them
+};
+
+struct AttentionShape {
+  std::int64_t L = 1;      // tokens of a row in q and out, new ones first
+  std::int64_t heads = 1;  // query heads of this chip
+  std::int64_t Q = 1;
+};
+
+// out[row][l][h] = softmax(q[row][l][h] . keys / sqrt(Q)) values over positions 0 .. context + l of slot slot_of[h];
+// 0 for l >= new_tokens. A token's result depends on its own query and on the keys before it alone.
+void attention(const AttentionShape& shape, std::span<const AttentionRow> rows, std::span<const int> slot_of,
+               const float* q, const KvLayer& cache, float* out);
+
+}  // namespace tsrun

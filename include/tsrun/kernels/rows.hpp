@@ -1,0 +1,65 @@
+// What is done to rows of activations between the products: norms, rotary, activation, the ends of the vocabulary.
+//
+// Plain loops; `rows` x `width` numbers lie row after row. Where a row is cut over chips, `width` is the chip's part
+// and the caller says how many of its elements are real (the rest is padding, which stays 0).
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "tsrun/model/config.hpp"
+
+namespace tsrun {
+
+void row_sums(const float* x, std::int64_t rows, std::int64_t width, float* sums);
+void row_square_sums(const float* x, std::int64_t rows, std::int64_t width, float* sums);
+// out = x - sums / E in the first `real` columns, 0 in the others.
+void center_rows(const float* x, const float* sums, std::int64_t rows, std::int64_t width, std::int64_t real,
+                 std::int64_t E, float* out);
+// out = x / sqrt(squares / E + epsilon) * scale + bias; bias may be null.
+void norm_rows(const float* x, const float* squares, std::int64_t rows, std::int64_t width, std::int64_t E, double epsilon,
+               const float* scale, const float* bias, float* out);
+void add_bias(float* x, std::int64_t rows, std::int64_t width, const float* bias);
+void add_to(float* x, const float* y, std::int64_t count);
+// in = act(gate) * in, or act(in) where gate is null.
+void activate(Activation activation, const float* gate, float* in, std::int64_t count);
+
+// Cosines and sines of a rotary embedding. A head's leading `rope_dims` numbers are rotated in pairs.
+class Rotary {
+ public:
+  explicit Rotary(const ModelConfig& config);
+  // Angles of these positions, for the pass that follows; negative positions are padding.
+  void set_positions(std::span<const std::int64_t> positions);
+  // One head of token `t` of the positions, in place.
+  void rotate(std::int64_t t, float* head) const;
+
+ private:
+  Pairing pairing_;
+  std::int64_t pairs_;
+  std::vector<float> frequency_;  // radians a position, scaled
+  std::vector<float> cos_, sin_;  // [token][pair]
+};
+
+// A row's part of the vocabulary, ids [first, first + width) of which those below V are real.
+struct VocabularyPart {
+  std::int64_t first = 0;
+  std::int64_t width = 0;
+  std::int64_t V = 0;
+  std::int64_t real() const;
+};
+// The largest logit and its id, the smallest id of equals; -inf and 0 where the part has no real id.
+struct Best {
+  float logit;
+  std::int32_t id;
+};
+Best best_of(const float* logits, const VocabularyPart& part);
+// The largest logit, the sum of exp(logit - largest), and the logit of `target` or -inf where it is not here.
+struct MaskSums {
+  float largest, sum, target;
+};
+MaskSums mask_sums(const float* logits, const VocabularyPart& part, std::int32_t target);
+// log(softmax(target)) from every part's sums.
+float log_probability(std::span<const MaskSums> parts);
+
+}  // namespace tsrun

@@ -1,0 +1,86 @@
+// The ranks of this job as a 3D torus: who I am, who my neighbours are, and how the job ends.
+//
+// One owner of the communicators; others borrow. The mesh knows nothing of tensors. Every wait for another rank has
+// a deadline: a rank that waits longer than `timeout` ends the whole job and says for what it waited.
+#pragma once
+
+#include <mpi.h>
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tsrun/core/error.hpp"
+#include "tsrun/layout/torus.hpp"
+
+namespace tsrun {
+
+// MPI from start to end. Finalizes only on the road that all ranks take together: not while an exception unwinds.
+class MpiSession {
+ public:
+  MpiSession(int* argc, char*** argv);
+  MpiSession(const MpiSession&) = delete;
+  MpiSession& operator=(const MpiSession&) = delete;
+  ~MpiSession();
+
+  int rank() const { return rank_; }
+  int size() const { return size_; }
+  std::string library() const;  // "Open MPI v4.1.4, ..."
+  // Refuses n copies of a one-rank job that a wrong launcher started. `first` is true on the copy that should speak.
+  void refuse_singletons() const;
+  bool speaks() const;  // rank 0, and of n singletons the first
+
+ private:
+  int rank_ = 0;
+  int size_ = 1;
+};
+
+class Mesh {
+ public:
+  // Collective over all ranks. Refuses a torus whose product is not the number of ranks.
+  Mesh(const Torus& torus, double timeout_seconds);
+  Mesh(const Mesh&) = delete;
+  Mesh& operator=(const Mesh&) = delete;
+  ~Mesh();
+
+  const Torus& torus() const { return torus_; }
+  int size() const { return torus_.size(); }
+  int rank() const { return rank_; }
+  const Coord& coord() const { return coord_; }
+  int neighbour(Axis axis, Direction direction, int hops = 1) const;  // its rank
+  MPI_Comm comm() const { return comm_; }
+
+  int hosts() const { return hosts_; }                    // distinct nodes of the job
+  int ranks_on_host() const { return ranks_on_host_; }    // on this rank's node
+  double timeout() const { return timeout_; }
+
+  // Waits for all requests; past the deadline, or on an MPI error, ends the job naming rank, host and `what`.
+  void wait_all(std::vector<MPI_Request>& requests, const char* what) const;
+
+  // All ranks call; if any brings an error, all of them throw that of the lowest rank, which is named in it.
+  void agree(const std::optional<Error>& mine, const char* phase) const;
+  // Runs `work` on every rank, then agrees.
+  void together(const char* phase, const std::function<void()>& work) const;
+
+  std::vector<double> gather(double value) const;               // of every rank, on every rank
+  std::vector<std::int64_t> sum(std::vector<std::int64_t> values) const;
+  std::vector<std::int64_t> max(std::vector<std::int64_t> values) const;
+  std::string broadcast(std::string from_rank_0) const;
+
+ private:
+  Torus torus_;
+  double timeout_;
+  MPI_Comm comm_ = MPI_COMM_NULL;
+  int rank_ = 0;
+  Coord coord_;
+  int hosts_ = 1;
+  int ranks_on_host_ = 1;
+};
+
+// Prints one line on stderr and ends every rank of the job at once with this status.
+[[noreturn]] void abort_job(int status, const std::string& message);
+std::string host_name();
+
+}  // namespace tsrun

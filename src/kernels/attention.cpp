@@ -1,0 +1,97 @@
+#include "tsrun/kernels/attention.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "tsrun/kernels/matmul.hpp"
+
+namespace tsrun {
+namespace {
+
+// Queries that go together through a head's keys.
+constexpr std::int64_t tile = 16;
+
+struct Scratch {
+  std::vector<float> queries, scores, outputs;
+};
+
+void softmax(float* scores, std::int64_t valid, std::int64_t all) {
+  float highest = scores[0];
+  for (std::int64_t s = 1; s < valid; ++s) highest = std::max(highest, scores[s]);
+  float sum = 0;
+  for (std::int64_t s = 0; s < valid; ++s) sum += scores[s] = std::exp(scores[s] - highest);
+  const float factor = 1 / sum;  // at least one position is valid, and its exponential is 1
+  for (std::int64_t s = 0; s < valid; ++s) scores[s] *= factor;
+  std::fill(scores + valid, scores + all, 0.0F);
+}
+
+// `count` queries of one head, from token `first` of the row.
+void attend_tile(const AttentionShape& shape, const AttentionRow& row, std::int64_t first, std::int64_t count,
+                 const float* q, std::int64_t stride, const Matrix& keys, const Matrix& values, float* out, Scratch& scratch) {
+  const std::int64_t Q = shape.Q, reach = row.context + first + count;
+  const float scale = 1 / std::sqrt(static_cast<float>(Q));
+  scratch.queries.resize(static_cast<std::size_t>(tile * Q));
+  scratch.outputs.resize(static_cast<std::size_t>(tile * Q));
+  scratch.scores.resize(static_cast<std::size_t>(tile * reach));
+  for (std::int64_t i = 0; i < count; ++i)
+    for (std::int64_t c = 0; c < Q; ++c) scratch.queries[static_cast<std::size_t>(i * Q + c)] = q[i * stride + c] * scale;
+  float* const scores = scratch.scores.data();
+  simd().dots(scratch.queries.data(), count, keys, 0, reach, scores, reach);
+  for (std::int64_t i = 0; i < count; ++i) softmax(scores + i * reach, reach - count + i + 1, reach);
+  Matrix reached = values;
+  reached.rows = reach;
+  simd().weighted_rows(scores, count, reach, reached, scratch.outputs.data(), Q);
+  for (std::int64_t i = 0; i < count; ++i) std::copy_n(scratch.outputs.data() + i * Q, Q, out + i * stride);
+}
+
+}  // namespace
+
+KvLayer::KvLayer(DType type, std::int64_t sequences, std::int64_t slots, std::int64_t positions, std::int64_t Q)
+    : type_(type), slots_(slots), positions_(positions), Q_(Q) {
+  const auto bytes = static_cast<std::size_t>(sequences * slots * positions * Q * bits(type) / 8);
+  keys_.resize(bytes);
+  values_.resize(bytes);
+}
+
+const void* KvLayer::at(const std::vector<std::byte>& half, std::int64_t sequence, std::int64_t slot) const {
+  return half.data() + (sequence * slots_ + slot) * positions_ * Q_ * bits(type_) / 8;
+}
+
+void KvLayer::store(std::int64_t sequence, std::int64_t slot, std::int64_t position, const float* key, const float* value) {
+  const std::int64_t element = ((sequence * slots_ + slot) * positions_ + position) * Q_;
+  if (type_ == DType::f32) {
+    std::memcpy(keys_.data() + element * 4, key, static_cast<std::size_t>(Q_) * 4);
+    std::memcpy(values_.data() + element * 4, value, static_cast<std::size_t>(Q_) * 4);
+    return;
+  }
+  for (std::int64_t c = 0; c < Q_; ++c) {
+    const std::uint16_t k = f32_to_bf16(key[c]), v = f32_to_bf16(value[c]);
+    std::memcpy(keys_.data() + (element + c) * 2, &k, 2);
+    std::memcpy(values_.data() + (element + c) * 2, &v, 2);
+  }
+}
+
+void attention(const AttentionShape& shape, std::span<const AttentionRow> rows, std::span<const int> slot_of,
+               const float* q, const KvLayer& cache, float* out) {
+  const std::int64_t stride = shape.heads * shape.Q;
+  const std::int64_t tiles = (shape.L + tile - 1) / tile;
+  const auto jobs = static_cast<std::int64_t>(rows.size()) * shape.heads * tiles;
+#pragma omp parallel for schedule(dynamic)
+  for (std::int64_t job = 0; job < jobs; ++job) {
+    thread_local Scratch scratch;
+    const std::int64_t r = job / (shape.heads * tiles), h = job / tiles % shape.heads, first = job % tiles * tile;
+    const AttentionRow& row = rows[static_cast<std::size_t>(r)];
+    const std::int64_t at = (r * shape.L + first) * stride + h * shape.Q;
+    const std::int64_t here = std::min(tile, shape.L - first);
+    const std::int64_t count = std::clamp<std::int64_t>(row.new_tokens - first, 0, here);
+    for (std::int64_t i = count; i < here; ++i) std::fill_n(out + at + i * stride, shape.Q, 0.0F);
+    if (count == 0) continue;
+    const int slot = slot_of[static_cast<std::size_t>(h)];
+    const Matrix keys{cache.type(), cache.positions(), shape.Q, cache.keys(row.sequence, slot)};
+    const Matrix values{cache.type(), cache.positions(), shape.Q, cache.values(row.sequence, slot)};
+    attend_tile(shape, row, first, count, q + at, stride, keys, values, out + at, scratch);
+  }
+}
+
+}  // namespace tsrun

@@ -1,0 +1,150 @@
+#include "tsrun/kernels/rows.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numbers>
+
+namespace tsrun {
+namespace {
+
+constexpr float minus_infinity = -std::numeric_limits<float>::infinity();
+
+float act(Activation activation, float v) {
+  switch (activation) {
+    case Activation::silu: return v / (1 + std::exp(-v));
+    case Activation::gelu: return 0.5F * v * (1 + std::erf(v * static_cast<float>(std::numbers::sqrt2 / 2)));
+    case Activation::gelu_tanh: {
+      const float inner = static_cast<float>(std::numbers::sqrt2 * std::numbers::inv_sqrtpi) * (v + 0.044715F * v * v * v);
+      return 0.5F * v * (1 + std::tanh(inner));
+    }
+    case Activation::relu: return std::max(v, 0.0F);
+  }
+  return v;
+}
+
+}  // namespace
+
+void row_sums(const float* x, std::int64_t rows, std::int64_t width, float* sums) {
+  for (std::int64_t r = 0; r < rows; ++r) {
+    double sum = 0;
+    for (std::int64_t i = 0; i < width; ++i) sum += x[r * width + i];
+    sums[r] = static_cast<float>(sum);
+  }
+}
+
+void row_square_sums(const float* x, std::int64_t rows, std::int64_t width, float* sums) {
+  for (std::int64_t r = 0; r < rows; ++r) {
+    double sum = 0;
+    for (std::int64_t i = 0; i < width; ++i) sum += static_cast<double>(x[r * width + i]) * x[r * width + i];
+    sums[r] = static_cast<float>(sum);
+  }
+}
+
+void center_rows(const float* x, const float* sums, std::int64_t rows, std::int64_t width, std::int64_t real,
+                 std::int64_t E, float* out) {
+  for (std::int64_t r = 0; r < rows; ++r) {
+    const float mean = sums[r] / static_cast<float>(E);
+    for (std::int64_t i = 0; i < real; ++i) out[r * width + i] = x[r * width + i] - mean;
+    std::fill(out + r * width + real, out + (r + 1) * width, 0.0F);
+  }
+}
+
+void norm_rows(const float* x, const float* squares, std::int64_t rows, std::int64_t width, std::int64_t E, double epsilon,
+               const float* scale, const float* bias, float* out) {
+  for (std::int64_t r = 0; r < rows; ++r) {
+    const auto factor = static_cast<float>(1 / std::sqrt(static_cast<double>(squares[r]) / static_cast<double>(E) + epsilon));
+    for (std::int64_t i = 0; i < width; ++i) out[r * width + i] = x[r * width + i] * factor * scale[i];
+    if (bias != nullptr)
+      for (std::int64_t i = 0; i < width; ++i) out[r * width + i] += bias[i];
+  }
+}
+
+void add_bias(float* x, std::int64_t rows, std::int64_t width, const float* bias) {
+  for (std::int64_t r = 0; r < rows; ++r)
+    for (std::int64_t i = 0; i < width; ++i) x[r * width + i] += bias[i];
+}
+
+void add_to(float* x, const float* y, std::int64_t count) {
+  for (std::int64_t i = 0; i < count; ++i) x[i] += y[i];
+}
+
+void activate(Activation activation, const float* gate, float* in, std::int64_t count) {
+#pragma omp parallel for if (count > 16384)
+  for (std::int64_t i = 0; i < count; ++i) in[i] = gate != nullptr ? act(activation, gate[i]) * in[i] : act(activation, in[i]);
+}
+
+Rotary::Rotary(const ModelConfig& c) : pairing_(c.rope_pairing), pairs_(c.rope_dims / 2) {
+  for (std::int64_t i = 0; i < pairs_; ++i) {
+    double f = 1 / std::pow(c.rope_base, 2 * static_cast<double>(i) / static_cast<double>(c.rope_dims));
+    if (c.rope_scaling == RopeScaling::linear) f /= c.rope_factor;
+    if (c.rope_scaling == RopeScaling::llama3) {
+      // Long waves are stretched, short ones kept, those between blended (Llama 3.1).
+      const double turns = static_cast<double>(c.rope_original_context) * f / (2 * std::numbers::pi);
+      const double kept = std::clamp(
+          (turns - c.rope_low_freq_factor) / (c.rope_high_freq_factor - c.rope_low_freq_factor), 0.0, 1.0);
+      f = kept * f + (1 - kept) * f / c.rope_factor;
+    }
+    frequency_.push_back(static_cast<float>(f));
+  }
+}
+
+void Rotary::set_positions(std::span<const std::int64_t> positions) {
+  cos_.resize(positions.size() * static_cast<std::size_t>(pairs_));
+  sin_.resize(cos_.size());
+  std::size_t at = 0;
+  for (const std::int64_t position : positions)
+    for (const float frequency : frequency_) {
+      const float angle = static_cast<float>(std::max<std::int64_t>(position, 0)) * frequency;
+      cos_[at] = std::cos(angle);
+      sin_[at++] = std::sin(angle);
+    }
+}
+
+void Rotary::rotate(std::int64_t t, float* head) const {
+  const float* const c = cos_.data() + t * pairs_;
+  const float* const s = sin_.data() + t * pairs_;
+  const std::int64_t step = pairing_ == Pairing::half ? 1 : 2, partner = pairing_ == Pairing::half ? pairs_ : 1;
+  for (std::int64_t i = 0; i < pairs_; ++i) {
+    float& a = head[i * step];
+    float& b = head[i * step + partner];
+    const float turned = a * c[i] - b * s[i];
+    b = a * s[i] + b * c[i];
+    a = turned;
+  }
+}
+
+std::int64_t VocabularyPart::real() const { return std::clamp<std::int64_t>(V - first, 0, width); }
+
+Best best_of(const float* logits, const VocabularyPart& part) {
+  Best best{minus_infinity, 0};
+  for (std::int64_t i = 0; i < part.real(); ++i)
+    if (logits[i] > best.logit) best = {logits[i], static_cast<std::int32_t>(part.first + i)};
+  return best;
+}
+
+MaskSums mask_sums(const float* logits, const VocabularyPart& part, std::int32_t target) {
+  MaskSums sums{minus_infinity, 0, minus_infinity};
+  const std::int64_t real = part.real();
+  for (std::int64_t i = 0; i < real; ++i) sums.largest = std::max(sums.largest, logits[i]);
+  double sum = 0;
+  for (std::int64_t i = 0; i < real; ++i) sum += std::exp(static_cast<double>(logits[i] - sums.largest));
+  sums.sum = static_cast<float>(sum);
+  const std::int64_t here = target - part.first;
+  if (here >= 0 && here < real) sums.target = logits[here];
+  return sums;
+}
+
+float log_probability(std::span<const MaskSums> parts) {
+  float largest = minus_infinity, target = minus_infinity;
+  for (const MaskSums& part : parts) {
+    largest = std::max(largest, part.largest);
+    target = std::max(target, part.target);
+  }
+  double sum = 0;
+  for (const MaskSums& part : parts)
+    if (part.sum > 0) sum += part.sum * std::exp(static_cast<double>(part.largest - largest));
+  return static_cast<float>(static_cast<double>(target - largest) - std::log(sum));
+}
+
+}  // namespace tsrun

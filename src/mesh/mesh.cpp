@@ -1,0 +1,130 @@
+#include "tsrun/mesh/mesh.hpp"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+
+#include "tsrun/core/text.hpp"
+
+namespace tsrun {
+namespace {
+
+std::string mpi_text(int code) {
+  std::array<char, MPI_MAX_ERROR_STRING> out{};
+  int length = 0;
+  MPI_Error_string(code, out.data(), &length);
+  return {out.data(), static_cast<std::size_t>(length)};
+}
+
+// One rank on each host raises its hand.
+int count_hosts(MPI_Comm comm, int& ranks_here) {
+  MPI_Comm host = MPI_COMM_NULL;
+  MPI_Comm_split_type(comm, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &host);
+  int rank_here = 0;
+  MPI_Comm_rank(host, &rank_here);
+  MPI_Comm_size(host, &ranks_here);
+  MPI_Comm_free(&host);
+  int first = rank_here == 0 ? 1 : 0, hosts = 0;
+  MPI_Allreduce(&first, &hosts, 1, MPI_INT, MPI_SUM, comm);
+  return hosts;
+}
+
+}  // namespace
+
+Mesh::Mesh(const Torus& torus, double timeout_seconds) : torus_(torus), timeout_(timeout_seconds) {
+  int ranks = 1;
+  MPI_Comm_size(MPI_COMM_WORLD, &ranks);
+  if (ranks != torus.size())
+    refuse({.what = text("the mesh ", to_text(torus), " does not fit the number of ranks"),
+            .where = "--mesh",
+            .numbers = {{"chips of the mesh", std::int64_t{torus.size()}}, {"ranks", std::int64_t{ranks}}},
+            .next = text("start ", torus.size(), " ranks, or let --mesh auto choose")});
+  const std::array<int, 3> sizes = {torus.X, torus.Y, torus.Z}, periodic = {1, 1, 1};
+  MPI_Cart_create(MPI_COMM_WORLD, 3, sizes.data(), periodic.data(), 0, &comm_);
+  MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN);
+  MPI_Comm_rank(comm_, &rank_);
+  coord_ = coord_of(torus_, rank_);
+  hosts_ = count_hosts(comm_, ranks_on_host_);
+}
+
+Mesh::~Mesh() {
+  if (std::uncaught_exceptions() == 0) MPI_Comm_free(&comm_);
+}
+
+int Mesh::neighbour(Axis axis, Direction direction, int hops) const {
+  return rank_of(torus_, shifted(torus_, coord_, axis, direction, hops));
+}
+
+void Mesh::wait_all(std::vector<MPI_Request>& requests, const char* what) const {
+  using Clock = std::chrono::steady_clock;
+  const auto end = [&](const std::string& why) {
+    abort_job(static_cast<int>(Exit::broke), text("rank ", rank_, " on ", host_name(), ": ", why, " in ", what));
+  };
+  const auto count = static_cast<int>(requests.size());
+  Clock::time_point start{};
+  for (long polls = 0;; ++polls) {
+    int done = 0;
+    const int code = MPI_Testall(count, requests.data(), &done, MPI_STATUSES_IGNORE);
+    if (code != MPI_SUCCESS) end(mpi_text(code));
+    if (done != 0) return;
+    if (polls % 1024 != 1023) continue;  // the clock costs more than a poll
+    if (start == Clock::time_point{}) start = Clock::now();
+    const std::chrono::duration<double> waited = Clock::now() - start;
+    if (waited.count() > timeout_) end(text("no answer from another rank for ", timeout_, " s (--timeout)"));
+  }
+}
+
+void Mesh::agree(const std::optional<Error>& mine, const char* phase) const {
+  const int bad = mine ? rank_ : torus_.size();
+  int lowest = 0;
+  MPI_Allreduce(&bad, &lowest, 1, MPI_INT, MPI_MIN, comm_);
+  if (lowest == torus_.size()) return;
+  // The lowest rank's message, so that every rank throws the same one.
+  std::array<std::int64_t, 2> head{};
+  std::string line;
+  if (lowest == rank_) {
+    line = mine->what();
+    head = {static_cast<std::int64_t>(mine->exit()), static_cast<std::int64_t>(line.size())};
+  }
+  MPI_Bcast(head.data(), 2, MPI_INT64_T, lowest, comm_);
+  line.resize(static_cast<std::size_t>(head[1]));
+  MPI_Bcast(line.data(), static_cast<int>(head[1]), MPI_CHAR, lowest, comm_);
+  if (lowest == rank_) throw Error(*mine);
+  throw Error(static_cast<Exit>(head[0]), {.what = line, .where = text("rank ", lowest, " while ", phase)});
+}
+
+void Mesh::together(const char* phase, const std::function<void()>& work) const {
+  std::optional<Error> mine;
+  try {
+    work();
+  } catch (const Error& error) {
+    mine = error;
+  }
+  agree(mine, phase);
+}
+
+std::vector<double> Mesh::gather(double value) const {
+  std::vector<double> all(static_cast<std::size_t>(size()));
+  MPI_Allgather(&value, 1, MPI_DOUBLE, all.data(), 1, MPI_DOUBLE, comm_);
+  return all;
+}
+
+std::vector<std::int64_t> Mesh::sum(std::vector<std::int64_t> values) const {
+  MPI_Allreduce(MPI_IN_PLACE, values.data(), static_cast<int>(values.size()), MPI_INT64_T, MPI_SUM, comm_);
+  return values;
+}
+
+std::vector<std::int64_t> Mesh::max(std::vector<std::int64_t> values) const {
+  MPI_Allreduce(MPI_IN_PLACE, values.data(), static_cast<int>(values.size()), MPI_INT64_T, MPI_MAX, comm_);
+  return values;
+}
+
+std::string Mesh::broadcast(std::string from_rank_0) const {
+  auto size = static_cast<std::int64_t>(from_rank_0.size());
+  MPI_Bcast(&size, 1, MPI_INT64_T, 0, comm_);
+  from_rank_0.resize(static_cast<std::size_t>(size));
+  MPI_Bcast(from_rank_0.data(), static_cast<int>(size), MPI_CHAR, 0, comm_);
+  return from_rank_0;
+}
+
+}  // namespace tsrun

@@ -1,0 +1,72 @@
+#include <unistd.h>
+
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+
+#include "tsrun/core/text.hpp"
+#include "tsrun/mesh/mesh.hpp"
+
+namespace tsrun {
+namespace {
+
+// What launchers tell their processes: Open MPI, PMI (MPICH, Slurm), Slurm.
+constexpr std::array size_variables = {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"};
+constexpr std::array rank_variables = {"OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID"};
+
+template <class Names>
+long first_number(const Names& names, long otherwise) {
+  for (const char* variable : names)
+    if (const char* value = std::getenv(variable)) return std::strtol(value, nullptr, 10);
+  return otherwise;
+}
+
+}  // namespace
+
+MpiSession::MpiSession(int* argc, char*** argv) {
+  int level = 0;
+  MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &level);
+  MPI_Comm_rank(MPI_COMM_WORLD, &rank_);
+  MPI_Comm_size(MPI_COMM_WORLD, &size_);
+}
+
+MpiSession::~MpiSession() {
+  // A rank that fails alone must not wait here for the others: it ends the job instead (abort_job).
+  if (std::uncaught_exceptions() == 0) MPI_Finalize();
+}
+
+std::string MpiSession::library() const {
+  std::array<char, MPI_MAX_LIBRARY_VERSION_STRING> out{};
+  int length = 0;
+  MPI_Get_library_version(out.data(), &length);
+  const std::string all(out.data(), static_cast<std::size_t>(length));
+  return all.substr(0, all.find_first_of(",\n"));
+}
+
+bool MpiSession::speaks() const { return size_ > 1 ? rank_ == 0 : first_number(rank_variables, 0) == 0; }
+
+void MpiSession::refuse_singletons() const {
+  const long told = first_number(size_variables, 1);
+  if (size_ == 1 && told > 1)
+    refuse({.what = "this process is alone, but its launcher started several: launcher and MPI library do not match",
+            .where = "launch",
+            .numbers = {{"started", static_cast<std::int64_t>(told)}, {"in this job", std::int64_t{1}}},
+            .next = text("start with the mpirun of ", library(), ", or with srun --mpi=pmix under Slurm")});
+}
+
+std::string host_name() {
+  std::array<char, MPI_MAX_PROCESSOR_NAME> out{};
+  int length = 0;
+  MPI_Get_processor_name(out.data(), &length);
+  return {out.data(), static_cast<std::size_t>(length)};
+}
+
+void abort_job(int status, const std::string& message) {
+  std::fprintf(stderr, "tsrun: %s\n", message.c_str());
+  std::fflush(stderr);
+  MPI_Abort(MPI_COMM_WORLD, status);
+  _exit(status);
+}
+
+}  // namespace tsrun

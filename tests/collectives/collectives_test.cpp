@@ -1,0 +1,85 @@
+// Collectives on every torus that the ranks can form, with numbers that say where they come from.
+#include "numbered.hpp"
+
+using namespace tsrun;
+using namespace tsrun::test;
+
+namespace {
+
+int world_size() {
+  int n = 1;
+  MPI_Comm_size(MPI_COMM_WORLD, &n);
+  return n;
+}
+
+}  // namespace
+
+TEST_CASE("all_gather gives every chip of a group all blocks, in the order of the stack") {
+  for (const Torus& torus : tori_of(world_size())) {
+    const Mesh mesh(torus, 60);
+    for (const AxisStack& group : groups) {
+      LinkCounts counts{};
+      gather_numbers(mesh, group, counts);
+    }
+  }
+}
+
+TEST_CASE("reduce_scatter gives every chip the sum of its own block") {
+  for (const Torus& torus : tori_of(world_size())) {
+    const Mesh mesh(torus, 60);
+    for (const AxisStack& group : groups) {
+      LinkCounts counts{};
+      scatter_numbers(mesh, group, counts);
+    }
+  }
+}
+
+TEST_CASE("all_reduce sums any number of elements, fewer than chips too") {
+  for (const Torus& torus : tori_of(world_size())) {
+    const Mesh mesh(torus, 60);
+    for (const AxisStack& group : groups)
+      for (const std::int64_t elements : {1, 2, 7, 24}) {
+        LinkCounts counts{};
+        for (const ScheduleName schedule : {ScheduleName::ring, ScheduleName::line})
+          reduce_numbers(mesh, group, schedule, elements, counts);
+      }
+  }
+}
+
+TEST_CASE("counted bytes are those of the schedule") {
+  for (const Torus& torus : tori_of(world_size())) {
+    const Mesh mesh(torus, 60);
+    for (const AxisStack& group : groups) {
+      LinkCounts counts{};
+      gather_numbers(mesh, group, counts);
+      std::int64_t bytes = 0;
+      for (const auto& axis : counts)
+        for (const LinkCount& link : axis) bytes += link.bytes;
+      CHECK(bytes == (torus.size(group) - 1) * (3 * 5 + 2 * 4) * 4);
+    }
+  }
+}
+
+TEST_CASE("one rank's error becomes everyone's, and names the rank") {
+  const Mesh mesh({world_size(), 1, 1}, 60);
+  const int guilty = world_size() - 1;
+  try {
+    mesh.together("trying", [&] {
+      if (mesh.rank() == guilty) refuse({.what = "a bad thing", .where = "here"});
+    });
+    FAIL("nobody complained");
+  } catch (const Error& error) {
+    CHECK(error.exit() == Exit::request);
+    CHECK(std::string(error.what()).find("a bad thing") != std::string::npos);
+    if (mesh.rank() != guilty) CHECK(std::string(error.what()).find(text("rank ", guilty)) != std::string::npos);
+  }
+}
+
+TEST_CASE("a torus that does not fit the ranks is refused with both numbers") {
+  try {
+    const Mesh mesh({world_size() + 1, 1, 1}, 60);
+    FAIL("not refused");
+  } catch (const Error& error) {
+    CHECK(std::string(error.what()).find(text("ranks ", world_size())) != std::string::npos);
+  }
+}
