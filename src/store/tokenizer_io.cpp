@@ -1,0 +1,162 @@
+// The tokenizer: group /tokenizer.
+//
+//   attributes kind, reason, pattern, add_bos, add_eos, ignore_merges; bos, eos, unknown, pad where there is one
+//   tokens, merges        the bytes of all texts, one after the other; text i is bytes [offsets[i], offsets[i + 1])
+//   tokens.offsets, merges.offsets        u64, one more than there are texts
+//   types                 u8 per token, as TokenType
+//   ends                  ids that end a text
+//   chat_template         bytes
+// Texts of varying length would go to HDF5's global heap, which has no checksum and needs one read each.
+
+#include <array>
+#include <utility>
+
+#include "attributes.hpp"
+#include "facts.hpp"
+#include "tsrun/core/text.hpp"
+
+namespace tsrun {
+namespace {
+
+const std::string place = "/tokenizer";
+
+constexpr std::array<std::pair<TokenizerKind, std::string_view>, 3> kinds = {
+    {{TokenizerKind::none, "none"}, {TokenizerKind::bytes, "bytes"}, {TokenizerKind::bpe, "bpe"}}};
+
+using Ids = std::array<std::pair<const char*, std::optional<std::int32_t> TokenizerData::*>, 4>;
+constexpr Ids single_ids = {{{"bos", &TokenizerData::bos},
+                             {"eos", &TokenizerData::eos},
+                             {"unknown", &TokenizerData::unknown},
+                             {"pad", &TokenizerData::pad}}};
+
+// A Container holds bytes, or the C++ type of the element.
+template <class Container>
+void put_list(hid_t group, const std::string& name, h5::Element element, const Container& values) {
+  const h5::Id type = h5::type_of(element);
+  const h5::Id dataset = h5::create_dataset(group, name, type, {values.size()});
+  if (!values.empty())
+    h5::done(H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()), text("cannot write ", name));
+}
+
+void put_texts(hid_t group, const std::string& name, const std::vector<std::string>& texts) {
+  std::string bytes;
+  std::vector<std::uint64_t> offsets = {0};
+  for (const std::string& t : texts) {
+    bytes += t;
+    offsets.push_back(bytes.size());
+  }
+  put_list(group, name, h5::Element::u8, bytes);
+  put_list(group, name + ".offsets", h5::Element::u64, offsets);
+}
+
+class TokenizerReader {
+ public:
+  TokenizerReader(hid_t group, const std::string& path) : group_(group), path_(path) {}
+
+  template <class Container>
+  Container list(const std::string& name, h5::Element element) const {
+    if (!h5::exists(group_, name)) misfit_at(name, "the dataset is missing");
+    const h5::Id dataset = h5::open_dataset(group_, name);
+    const h5::Id type{H5Dget_type(dataset), H5Tclose, "cannot read a type"};
+    const h5::Id space{H5Dget_space(dataset), H5Sclose, "cannot read a shape"};
+    const std::int64_t count = H5Sget_simple_extent_npoints(space);
+    if (H5Tequal(type, h5::type_of(element)) <= 0) misfit_at(name, "the dataset is of another type");
+    if (H5Sget_simple_extent_ndims(space) != 1 || count < 0 || count > longest_list)
+      misfit_at(name, "the dataset is not a list", {{"values", count}, {"most", longest_list}});
+    Container out;
+    out.resize(static_cast<std::size_t>(count));
+    if (count > 0)
+      h5::done(H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, out.data()), text("cannot read ", name));
+    return out;
+  }
+
+  std::vector<std::string> texts(const std::string& name) const {
+    const auto bytes = list<std::string>(name, h5::Element::u8);
+    const auto offsets = list<std::vector<std::uint64_t>>(name + ".offsets", h5::Element::u64);
+    if (offsets.empty() || offsets.front() != 0 || offsets.back() != bytes.size())
+      misfit_at(name, "the offsets do not cover the texts", {{"bytes", static_cast<std::int64_t>(bytes.size())}});
+    std::vector<std::string> out;
+    out.reserve(offsets.size() - 1);
+    for (std::size_t i = 0; i + 1 < offsets.size(); ++i) {
+      if (offsets[i + 1] < offsets[i] || offsets[i + 1] > bytes.size())
+        misfit_at(name, "the offsets do not ascend", {{"text", static_cast<std::int64_t>(i)}});
+      out.push_back(bytes.substr(offsets[i], offsets[i + 1] - offsets[i]));
+    }
+    return out;
+  }
+
+  [[noreturn]] void misfit_at(const std::string& name, const char* what, Numbers numbers = {}) const {
+    misfit(path_, text(place, "/", name), what, std::move(numbers));
+  }
+
+ private:
+  static constexpr std::int64_t longest_list = std::int64_t{1} << 30;
+  hid_t group_;
+  const std::string& path_;
+};
+
+TokenizerKind kind_of(const std::string& word, const TokenizerReader& reader) {
+  for (const auto& [kind, known] : kinds)
+    if (word == known) return kind;
+  reader.misfit_at("kind", "the kind of tokenizer is not one that this tsrun knows", {{"kind", word}});
+}
+
+}  // namespace
+
+void write_tokenizer(hid_t file, const TokenizerData& t) {
+  check(t.types.size() == t.tokens.size(), "each token has a type");
+  const h5::Id group = h5::create_group(file, place);
+  for (const auto& [kind, word] : kinds)
+    if (kind == t.kind) put(group, "kind", word);
+  put(group, "reason", std::string_view(t.reason));
+  put(group, "pattern", std::string_view(t.pattern));
+  put(group, "add_bos", t.add_bos);
+  put(group, "add_eos", t.add_eos);
+  put(group, "ignore_merges", t.ignore_merges);
+  for (const auto& [name, id] : single_ids)
+    if (const std::optional<std::int32_t>& value = t.*id) put(group, name, std::int64_t{*value});
+  put_texts(group, "tokens", t.tokens);
+  static_assert(sizeof(TokenType) == 1);
+  put_list(group, "types", h5::Element::u8, t.types);
+  put_texts(group, "merges", t.merges);
+  put_list(group, "ends", h5::Element::i32, t.ends);
+  put_list(group, "chat_template", h5::Element::u8, t.chat_template);
+}
+
+TokenizerData read_tokenizer(hid_t file, const std::string& path) {
+  if (!h5::exists(file, place)) misfit(path, place, "the tokenizer is missing");
+  const h5::Id group = h5::open_group(file, place);
+  const Attributes attributes(group, path, place);
+  const TokenizerReader reader(group, path);
+  TokenizerData t;
+  std::string kind;
+  attributes.get("kind", kind);
+  t.kind = kind_of(kind, reader);
+  attributes.get("reason", t.reason);
+  attributes.get("pattern", t.pattern);
+  attributes.get("add_bos", t.add_bos);
+  attributes.get("add_eos", t.add_eos);
+  attributes.get("ignore_merges", t.ignore_merges);
+  for (const auto& [name, id] : single_ids) {
+    if (!attributes.has(name)) continue;
+    std::int64_t value = 0;
+    attributes.get(name, value);
+    if (value != static_cast<std::int32_t>(value)) reader.misfit_at(name, "the id is absurd", {{"id", value}});
+    t.*id = static_cast<std::int32_t>(value);
+  }
+  t.tokens = reader.texts("tokens");
+  t.types = reader.list<std::vector<TokenType>>("types", h5::Element::u8);
+  if (t.types.size() != t.tokens.size())
+    reader.misfit_at("types", "there is not one type per token",
+                     {{"types", static_cast<std::int64_t>(t.types.size())},
+                      {"tokens", static_cast<std::int64_t>(t.tokens.size())}});
+  for (const TokenType type : t.types)
+    if (type > TokenType::byte)
+      reader.misfit_at("types", "a type is not known", {{"type", static_cast<std::int64_t>(type)}});
+  t.merges = reader.texts("merges");
+  t.ends = reader.list<std::vector<std::int32_t>>("ends", h5::Element::i32);
+  t.chat_template = reader.list<std::string>("chat_template", h5::Element::u8);
+  return t;
+}
+
+}  // namespace tsrun
