@@ -1,0 +1,133 @@
+// The tokenizer that a file carries: taken as it is, defaulted by family, or left out with the reason.
+#include <doctest/doctest.h>
+
+#include "refusal.hpp"
+#include "small_models.hpp"
+
+using namespace tsrun;
+using namespace tsrun::test;
+
+namespace {
+
+TokenizerData tokenizer_of(const GgufImage& image) { return open_image(image)->tokenizer(); }
+
+}  // namespace
+
+TEST_CASE("a byte-level BPE tokenizer is read whole") {
+  const TokenizerData t = tokenizer_of(small_llama());
+  CHECK(t.kind == TokenizerKind::bpe);
+  CHECK(t.pattern == "smollm");
+  CHECK(t.tokens.size() == 8);
+  CHECK(t.tokens[5] == "ab");
+  CHECK(t.types[0] == TokenType::control);
+  CHECK(t.types[2] == TokenType::normal);
+  CHECK(t.merges == std::vector<std::string>{"a b", "ab c", "b c"});
+  CHECK(t.bos == 0);
+  CHECK(t.eos == 1);
+  CHECK_FALSE(t.unknown);
+  CHECK_FALSE(t.pad);
+  CHECK(t.ends == std::vector<std::int32_t>{1, 0});  // eos, then the control tokens that end a text by name
+  CHECK_FALSE(t.add_bos);
+  CHECK_FALSE(t.add_eos);
+  CHECK_FALSE(t.ignore_merges);
+  CHECK(t.chat_template == "{{ messages }}");
+}
+
+TEST_CASE("the pattern goes by name, and with it the family's habits") {
+  struct Row {
+    const char *pre, *pattern;
+    bool add_bos, ignore_merges;
+  };
+  for (const Row& row : {Row{"smollm", "smollm", false, false}, Row{"gpt-2", "gpt2", false, false},
+                         Row{"default", "gpt2", false, false}, Row{"qwen2", "qwen2", false, false},
+                         Row{"llama-bpe", "llama3", true, true}}) {
+    GgufImage image = small_llama();
+    image.string("tokenizer.ggml.pre", row.pre);
+    const TokenizerData t = tokenizer_of(image);
+    CHECK(t.kind == TokenizerKind::bpe);
+    CHECK(t.pattern == row.pattern);
+    CHECK(t.add_bos == row.add_bos);
+    CHECK(t.ignore_merges == row.ignore_merges);
+    image.boolean("tokenizer.ggml.add_bos_token", !row.add_bos);
+    image.boolean("tokenizer.ggml.add_eos_token", true);
+    CHECK(tokenizer_of(image).add_bos == !row.add_bos);
+    CHECK(tokenizer_of(image).add_eos);
+  }
+}
+
+TEST_CASE("what tsrun does not build is left out with the reason, and the file still opens") {
+  const auto reason = [](const GgufImage& image) {
+    const TokenizerData t = tokenizer_of(image);
+    CHECK(t.kind == TokenizerKind::none);
+    CHECK(t.tokens.empty());
+    CHECK(t.merges.empty());
+    CHECK(t.eos == 1);  // ids still end a text
+    CHECK(t.ends == std::vector<std::int32_t>{1});
+    return t.reason;
+  };
+  GgufImage image = small_llama();
+  image.string("tokenizer.ggml.model", "llama");
+  CHECK(reason(image).find("SentencePiece") != std::string::npos);
+  image.string("tokenizer.ggml.model", "bert\x01");
+  CHECK(reason(image).find("bert\\x01") != std::string::npos);
+  image.drop("tokenizer.ggml.model");
+  CHECK(reason(image).find("no tokenizer") != std::string::npos);
+  image = small_llama();
+  image.string("tokenizer.ggml.pre", "tekken");
+  CHECK(reason(image).find("tekken") != std::string::npos);
+  image.drop("tokenizer.ggml.pre");
+  CHECK(reason(image).find("tokenizer.ggml.pre") != std::string::npos);
+  image = small_llama();
+  image.drop("tokenizer.ggml.merges");
+  CHECK(reason(image).find("merges") != std::string::npos);
+}
+
+TEST_CASE("a byte tokenizer needs no list") {
+  GgufImage image = small_palm();
+  image.named("token_embd.weight").shape = {32, 257};
+  image.named("token_embd.weight").data = counted(257, 32);
+  const TokenizerData t = tokenizer_of(image);
+  CHECK(t.kind == TokenizerKind::bytes);
+  CHECK(t.tokens.empty());
+  CHECK(t.eos == 7);
+  CHECK(t.ends == std::vector<std::int32_t>{7});
+  CHECK_FALSE(t.add_bos);
+  CHECK(tokenizer_of(small_palm()).kind == TokenizerKind::none);  // 8 ids are not 256 bytes
+  CHECK(tokenizer_of(small_palm()).reason.find("too small") != std::string::npos);
+}
+
+TEST_CASE("ends are gathered once each from ids and names") {
+  GgufImage image = small_llama();
+  image.u32("tokenizer.ggml.eot_token_id", 1);
+  image.u32("tokenizer.ggml.eom_token_id", 4);
+  image.u32("tokenizer.ggml.unknown_token_id", 2);
+  image.u32("tokenizer.ggml.padding_token_id", 3);
+  const TokenizerData t = tokenizer_of(image);
+  CHECK(t.ends == std::vector<std::int32_t>{1, 4, 0});
+  CHECK(t.unknown == 2);
+  CHECK(t.pad == 3);
+  image.i32s("tokenizer.ggml.token_type", {1, 1, 1, 1, 1, 1, 1, 1});  // a name alone ends nothing
+  CHECK(tokenizer_of(image).ends == std::vector<std::int32_t>{1, 4});
+}
+
+TEST_CASE("ids outside the vocabulary and lists that contradict each other are refused") {
+  for (const char* const name : {"bos", "eos", "unknown", "padding", "eot", "eom"}) {
+    GgufImage image = small_llama();
+    const std::string key = std::string("tokenizer.ggml.") + name + "_token_id";
+    image.u32(key, 8);
+    expect_refusal(image, {key, "id 8", "vocabulary 8"});
+  }
+  GgufImage image = small_llama();
+  image.strings("tokenizer.ggml.tokens", {"a", "b"});
+  expect_refusal(image, {"tokens 2", "vocabulary 8"});
+  image = small_llama();
+  image.i32s("tokenizer.ggml.token_type", {1, 1});
+  expect_refusal(image, {"types 2", "tokens 8"});
+  image.i32s("tokenizer.ggml.token_type", {1, 1, 7, 1, 1, 1, 1, 1});
+  expect_refusal(image, {"token 2", "type 7"});
+  image.string("tokenizer.ggml.token_type", "1");
+  expect_refusal(image, {"tokenizer.ggml.token_type"});
+  image = small_llama();
+  image.i32s("tokenizer.ggml.merges", {1});
+  expect_refusal(image, {"tokenizer.ggml.merges"});
+}
