@@ -1,0 +1,90 @@
+// Runs a program: one step after the other, on this chip's shards.
+//
+// The executor knows what each kind of step does to numbers; in what order, over which axes and on which partitions is
+// the program's business.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "tsrun/collectives/collectives.hpp"
+#include "tsrun/engine/weights.hpp"
+#include "tsrun/kernels/attention.hpp"
+#include "tsrun/kernels/rows.hpp"
+#include "tsrun/program/buffers.hpp"
+#include "tsrun/program/program.hpp"
+
+namespace tsrun {
+
+// One row of a pass with its numbers.
+struct PassInput {
+  std::int64_t sequence = 0;                  // of the cache
+  std::int64_t context = 0;                   // tokens of it that are already there
+  std::span<const std::int32_t> tokens;       // new ones
+  std::span<const std::int32_t> targets{};    // Output::score: the token after each of them
+};
+
+// Bytes of one kind of step over one link direction, all calls together.
+struct TrafficRow {
+  Phase phase = Phase::prefill;
+  std::string step;    // "all_gather"
+  std::string tensor;  // "q k v"
+  Axis axis = Axis::x;
+  Direction direction = Direction::plus;
+  std::int64_t calls = 0;
+  std::int64_t messages = 0;
+  std::int64_t bytes = 0;            // really sent by this rank
+  std::int64_t predicted_bytes = 0;  // read from the program's schedules
+};
+
+struct Seconds {
+  double compute = 0;
+  double transfer = 0;  // packing, posting, adding
+  double wait = 0;      // for messages
+};
+
+// A program made ready: where its values lie, how its collectives walk, which counters they feed.
+struct PreparedProgram {
+  Program program;
+  Buffers buffers;
+  struct Collective {
+    Schedule schedule;
+    std::array<std::array<std::int32_t, 2>, axis_count> row{};  // into the traffic; -1 where nothing is sent
+    LinkCounts predicted{};                                     // of one call
+  };
+  std::vector<Collective> collectives;    // of the steps that are one, in order
+  std::vector<int> slot_of;               // query head of this chip -> slot of the cache
+  std::vector<int> slots;                 // key/value heads of the slots
+};
+
+class Executor {
+ public:
+  Executor(const Mesh& mesh, const ModelConfig& config, const Weights& weights, std::vector<KvLayer>& cache);
+
+  PreparedProgram prepare(Program program);
+  // The result stays valid until the next run: program.result's local elements.
+  const float* run(const PreparedProgram& prepared, std::span<const PassInput> rows);
+
+  const std::vector<TrafficRow>& traffic() const { return traffic_; }
+  const Seconds& seconds() const { return seconds_; }
+  std::int64_t arena_bytes() const { return static_cast<std::int64_t>(arena_.size() * sizeof(float)); }
+
+ private:
+  struct Run;  // one step's view of the pass
+  std::int32_t traffic_row(Phase phase, const Step& step, const std::string& tensor, Axis axis, Direction direction);
+
+  const Mesh& mesh_;
+  const ModelConfig& config_;
+  const Weights& weights_;
+  std::vector<KvLayer>& cache_;
+  Collectives collectives_;
+  Rotary rotary_;
+  std::vector<float> arena_;
+  std::vector<TrafficRow> traffic_;
+  Seconds seconds_;
+};
+
+}  // namespace tsrun

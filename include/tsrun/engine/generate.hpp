@@ -1,0 +1,57 @@
+// From prompts to texts: a batch of slots that sequences enter and leave.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "tsrun/engine/engine.hpp"
+#include "tsrun/engine/sampler.hpp"
+
+namespace tsrun {
+
+enum class Finish : std::uint8_t { length, eos, stop };
+std::string_view name(Finish finish);
+
+struct Generated {
+  std::vector<std::int32_t> tokens;  // the end token included where there is one
+  Finish finish = Finish::length;
+};
+
+struct GenerateOptions {
+  std::int64_t n_predict = 128;
+  Sampling sampling;
+  // Every rank asks these, with the same tokens, and must get the same answers.
+  std::function<bool(std::int32_t id)> ends;                                        // the id ends its sequence
+  std::function<bool(std::size_t sequence, const std::vector<std::int32_t>&)> stops;  // so does this text, so far
+  // Tells of a sequence as it grows and once more when it is finished.
+  std::function<void(std::size_t sequence, const Generated& so_far, bool finished)> progress;
+};
+
+struct GenerateTiming {
+  double prefill_s = 0;
+  double ttft_s = 0;                // first prompt token in to first token out
+  double decode_s = 0;
+  std::int64_t prefill_tokens = 0;
+  std::int64_t decode_tokens = 0;
+  std::vector<double> decode_steps; // seconds of each
+};
+
+// Sequences enter the plan's slots in input order; when one ends, the next takes its slot, and is prefilled before
+// decoding goes on. What a sequence becomes does not depend on who sits beside it.
+std::vector<Generated> generate(Engine& engine, const std::vector<std::vector<std::int32_t>>& prompts,
+                                const GenerateOptions& options, GenerateTiming& timing);
+
+// New tokens of each sequence in the next prefill pass, given what each still has: as many as possible, so that at most
+// a quarter of the pass is padding, and no more than chunk each and pass_tokens together. 0 for those that wait.
+std::vector<std::int64_t> next_pass(const std::vector<std::int64_t>& remaining, std::int64_t chunk, std::int64_t pass_tokens);
+
+// Log-probability of every token given those before it; the first of each sequence has none and is left out.
+std::vector<std::vector<float>> score(Engine& engine, const std::vector<std::vector<std::int32_t>>& texts);
+
+// Logits after every token: calls each(first position, [tokens][V]) chunk by chunk.
+void all_logits(Engine& engine, const std::vector<std::int32_t>& tokens,
+                const std::function<void(std::int64_t, const std::vector<float>&)>& each);
+
+}  // namespace tsrun

@@ -1,0 +1,194 @@
+#include "local_steps.hpp"
+
+#include <algorithm>
+#include <bit>
+
+namespace tsrun {
+
+LocalSteps::LocalSteps(const PreparedProgram& ready, const Coord& chip, const ModelConfig& config, const Weights& weights,
+                       std::vector<KvLayer>& cache, Rotary& rotary, float* arena, std::span<const PassInput> rows)
+    : ready_(ready), p_(ready.program), chip_(chip), config_(config), weights_(weights), cache_(cache), rotary_(rotary),
+      arena_(arena), rows_(rows), L_(ready.program.shape.L()) {
+  std::vector<std::int64_t> positions;
+  for (const PassInput& row : rows)
+    for (std::int64_t l = 0; l < L_; ++l) positions.push_back(l < std::ssize(row.tokens) ? row.context + l : -1);
+  rotary_.set_positions(positions);
+}
+
+std::int64_t LocalSteps::rows_of(ValueId v) const {
+  const Partition& p = p_.value(v).partition;
+  std::int64_t rows = 1;
+  for (int d = 0; d < p.dims() && (p[d].dim == Dim::B || p[d].dim == Dim::L); ++d) rows *= p_.local_size(v, d);
+  return rows;
+}
+
+Range LocalSteps::mine(ValueId v, Dim d) const {
+  const Value& value = p_.value(v);
+  return shard(p_.torus, value.partition.axes(d), chip_, value.size[static_cast<std::size_t>(value.partition.find(d))]);
+}
+
+VocabularyPart LocalSteps::vocabulary(ValueId logits) const {
+  const Range ids = mine(logits, Dim::V);
+  return {ids.begin, ids.size(), config_.V};
+}
+
+void LocalSteps::run(const Step& step) {
+  switch (step.op) {
+    case Op::embed: return embed(step);
+    case Op::sum: return row_sums(at(step.in[0]), rows_of(step.in[0]), width_of(step.in[0]), at(step.out[0]));
+    case Op::sum_squares: return row_square_sums(at(step.in[0]), rows_of(step.in[0]), width_of(step.in[0]), at(step.out[0]));
+    case Op::center: {
+      const Range E = mine(step.in[0], Dim::E);
+      const std::int64_t real = std::clamp<std::int64_t>(config_.E - E.begin, 0, E.size());
+      return center_rows(at(step.in[0]), at(step.in[1]), rows_of(step.in[0]), E.size(), real, config_.E, at(step.out[0]));
+    }
+    case Op::norm: return norm(step);
+    case Op::matmul:
+      for (std::size_t i = 0; i < step.weights.size(); ++i)
+        matmul(at(step.in[0]), rows_of(step.in[0]), weights_.matrix(step.weights[i]), at(step.out[i]));
+      return;
+    case Op::bias: return bias(step);
+    case Op::rotary: return rotate_queries(step);
+    case Op::store_kv: return store_kv(step);
+    case Op::attend: return attend(step);
+    case Op::activate:
+      return activate(config_.activation, step.in.size() == 2 ? at(step.in[0]) : nullptr, at(step.out[0]),
+                      p_.local_elements(step.out[0]));
+    case Op::add:
+      for (std::size_t i = 1; i < step.in.size(); ++i) add_to(at(step.in[0]), at(step.in[i]), p_.local_elements(step.in[0]));
+      return;
+    case Op::pick: return pick(step);
+    case Op::scale: {
+      float* const x = at(step.in[0]);
+      const auto factor = static_cast<float>(config_.logit_scale);
+      std::transform(x, x + p_.local_elements(step.in[0]), x, [factor](float v) { return v * factor; });
+      return;
+    }
+    case Op::best: return best(step);
+    case Op::choose: return choose(step);
+    case Op::mask_sums: return sum_masks(step);
+    case Op::log_probability: return score(step);
+    case Op::all_gather:
+    case Op::reduce_scatter:
+    case Op::all_reduce: break;
+  }
+  check(false, "a local step moves nothing");
+}
+
+void LocalSteps::embed(const Step& step) const {
+  const Matrix table = weights_.matrix(step.weights[0]);
+  const Range ids = shard(p_.torus, step.weights[0].partition.axes(Dim::V), chip_, p_.sizes.V);
+  const auto factor = static_cast<float>(config_.embed_scale);
+  float* out = at(step.out[0]);
+  for (const PassInput& row : rows_)
+    for (std::int64_t l = 0; l < L_; ++l, out += table.columns) {
+      const std::int64_t id = l < std::ssize(row.tokens) ? row.tokens[static_cast<std::size_t>(l)] : -1;
+      if (id < ids.begin || id >= ids.end) {
+        std::fill_n(out, table.columns, 0.0F);
+        continue;
+      }
+      const std::int64_t first = (id - ids.begin) * table.columns;
+      for (std::int64_t i = 0; i < table.columns; ++i)
+        out[i] = factor * (table.type == DType::bf16 ? bf16_to_f32(static_cast<const std::uint16_t*>(table.data)[first + i])
+                                                     : static_cast<const float*>(table.data)[first + i]);
+    }
+}
+
+void LocalSteps::norm(const Step& step) const {
+  const Range E = mine(step.in[0], Dim::E);
+  const float* const offset = step.weights.size() > 1 ? weights_.vector(step.weights[1]) + E.begin : nullptr;
+  norm_rows(at(step.in[0]), at(step.in[1]), rows_of(step.in[0]), E.size(), config_.E, config_.norm_epsilon,
+            weights_.vector(step.weights[0]) + E.begin, offset, at(step.out[0]));
+}
+
+void LocalSteps::bias(const Step& step) const {
+  const ValueId x = step.in[0];
+  const Partition& p = p_.value(x).partition;
+  const Dim cut = p[2].dim;  // BLE, BLF, BLC, or BLHQ, whose bias has Q numbers a head
+  const std::int64_t first = mine(x, cut).begin * (cut == Dim::H ? config_.Q : 1);
+  add_bias(at(x), rows_of(x), width_of(x), weights_.vector(step.weights[0]) + first);
+}
+
+void LocalSteps::rotate_queries(const Step& step) const {
+  float* const q = at(step.in[0]);
+  const std::int64_t tokens = rows_of(step.in[0]), width = width_of(step.in[0]);
+#pragma omp parallel for if (tokens * width > 16384)
+  for (std::int64_t t = 0; t < tokens; ++t)
+    for (std::int64_t h = 0; h < width; h += config_.Q) rotary_.rotate(t, q + t * width + h);
+}
+
+void LocalSteps::store_kv(const Step& step) {
+  KvLayer& layer = cache_[static_cast<std::size_t>(step.layer)];
+  const std::int64_t width = width_of(step.in[0]), first = mine(step.in[0], Dim::C).begin;
+  for (std::int64_t b = 0; b < std::ssize(rows_); ++b) {
+    const PassInput& row = rows_[static_cast<std::size_t>(b)];
+    for (std::int64_t l = 0; l < std::ssize(row.tokens); ++l)
+      for (std::size_t slot = 0; slot < ready_.slots.size(); ++slot) {
+        const std::int64_t t = b * L_ + l, head = t * width + ready_.slots[slot] * config_.Q - first;
+        rotary_.rotate(t, at(step.in[0]) + head);
+        layer.store(row.sequence, static_cast<std::int64_t>(slot), row.context + l, at(step.in[0]) + head, at(step.in[1]) + head);
+      }
+  }
+}
+
+void LocalSteps::attend(const Step& step) const {
+  std::vector<AttentionRow> rows;
+  for (const PassInput& row : rows_) rows.push_back({row.sequence, std::ssize(row.tokens), row.context});
+  const AttentionShape shape{L_, p_.local_size(step.in[0], 2), config_.Q};
+  attention(shape, rows, ready_.slot_of, at(step.in[0]), cache_[static_cast<std::size_t>(step.layer)], at(step.out[0]));
+}
+
+void LocalSteps::pick(const Step& step) const {
+  const std::int64_t width = width_of(step.in[0]);
+  for (std::int64_t b = 0; b < std::ssize(rows_); ++b) {
+    const std::int64_t last = std::max<std::int64_t>(0, std::ssize(rows_[static_cast<std::size_t>(b)].tokens) - 1);
+    std::copy_n(at(step.in[0]) + (b * L_ + last) * width, width, at(step.out[0]) + b * width);
+  }
+}
+
+// A row's best is two numbers: the logit, and the bits of the id.
+void LocalSteps::best(const Step& step) const {
+  const VocabularyPart part = vocabulary(step.in[0]);
+  for (std::int64_t r = 0; r < rows_of(step.in[0]); ++r) {
+    const Best b = best_of(at(step.in[0]) + r * part.width, part);
+    at(step.out[0])[2 * r] = b.logit;
+    at(step.out[0])[2 * r + 1] = std::bit_cast<float>(b.id);
+  }
+}
+
+void LocalSteps::choose(const Step& step) const {
+  const std::int64_t width = width_of(step.in[0]);
+  for (std::int64_t r = 0; r < rows_of(step.in[0]); ++r) {
+    const float* const row = at(step.in[0]) + r * width;
+    std::int64_t chosen = 0;  // chips stand in the order of their ids, so the first of equals has the smallest id
+    for (std::int64_t i = 2; i < width; i += 2)
+      if (row[i] > row[chosen]) chosen = i;
+    at(step.out[0])[r] = row[chosen + 1];
+  }
+}
+
+void LocalSteps::sum_masks(const Step& step) const {
+  const VocabularyPart part = vocabulary(step.in[0]);
+  for (std::int64_t r = 0; r < rows_of(step.in[0]); ++r) {
+    const PassInput& row = rows_[static_cast<std::size_t>(r / L_)];
+    const std::int64_t l = r % L_;
+    const std::int32_t target = l < std::ssize(row.targets) ? row.targets[static_cast<std::size_t>(l)] : -1;
+    const MaskSums sums = mask_sums(at(step.in[0]) + r * part.width, part, target);
+    const float numbers[] = {sums.largest, sums.sum, sums.target};
+    std::copy_n(numbers, 3, at(step.out[0]) + 3 * r);
+  }
+}
+
+void LocalSteps::score(const Step& step) const {
+  std::vector<MaskSums> parts(static_cast<std::size_t>(p_.torus.size()));
+  for (std::int64_t r = 0; r < rows_of(step.in[0]); ++r) {
+    const float* row = at(step.in[0]) + r * width_of(step.in[0]);
+    for (MaskSums& part : parts) {
+      part = {row[0], row[1], row[2]};
+      row += 3;
+    }
+    at(step.out[0])[r] = log_probability(parts);
+  }
+}
+
+}  // namespace tsrun

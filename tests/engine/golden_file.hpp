@@ -1,0 +1,74 @@
+// A golden model as the engine's tests use it: converted once, read by every rank of the job.
+#pragma once
+
+#include <mpi.h>
+#include <unistd.h>
+
+#include <memory>
+
+#include "golden.hpp"
+#include "tsrun/engine/generate.hpp"
+
+namespace tsrun::test {
+
+inline int world_size() {
+  int n = 1;
+  MPI_Comm_size(MPI_COMM_WORLD, &n);
+  return n;
+}
+
+// Every torus of a few ranks; of many, those of three kinds: along one axis, flat, and with three axes.
+inline std::vector<Torus> tori_of(int n) {
+  if (n == 8) return {{2, 2, 2}, {8, 1, 1}, {1, 8, 1}, {4, 1, 2}};
+  if (n == 12) return {{1, 6, 2}, {2, 3, 2}, {3, 2, 2}};
+  std::vector<Torus> all;
+  for (int X = 1; X <= n; ++X)
+    for (int Y = 1; X * Y <= n; ++Y)
+      if (n % (X * Y) == 0) all.push_back({X, Y, n / X / Y});
+  return all;
+}
+
+// Converted by the first rank, read by all of them.
+class GoldenFile {
+ public:
+  explicit GoldenFile(const std::string& name) {
+    int rank = 0, process = static_cast<int>(getpid());
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    MPI_Bcast(&process, 1, MPI_INT, 0, MPI_COMM_WORLD);
+    const std::string path = text("tsrun_", name, "_", process, ".h5");
+    if (rank == 0) {
+      owner_ = std::make_unique<TemporaryFile>(path);
+      convert_golden(name, owner_->path());
+    }
+    MPI_Barrier(MPI_COMM_WORLD);
+    file_ = std::make_unique<ModelFile>((std::filesystem::temp_directory_path() / path).string());
+    MPI_Barrier(MPI_COMM_WORLD);
+  }
+  const ModelFile& operator*() const { return *file_; }
+  const ModelFile* operator->() const { return file_.get(); }
+
+ private:
+  std::unique_ptr<TemporaryFile> owner_;
+  std::unique_ptr<ModelFile> file_;
+};
+
+inline Plan plan_for(const Torus& torus, const char* layout, std::int64_t sequences) {
+  Plan plan;
+  plan.torus = torus;
+  plan.prefill = plan.decode = parse_layout(layout);
+  plan.weights = DType::f32;
+  plan.kv = DType::f32;
+  plan.sequences = sequences;
+  plan.context = 400;
+  plan.chunk = 16;
+  plan.widest = Output::all_logits;
+  return plan;
+}
+
+inline std::vector<float> logits_of(Engine& engine, const std::vector<std::int32_t>& ids) {
+  std::vector<float> all;
+  all_logits(engine, ids, [&all](std::int64_t, const std::vector<float>& part) { all.insert(all.end(), part.begin(), part.end()); });
+  return all;
+}
+
+}  // namespace tsrun::test
