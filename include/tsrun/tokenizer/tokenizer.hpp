@@ -1,0 +1,51 @@
+// Text to token ids and back.
+//
+// Built once from a model's TokenizerData. Two kinds: raw bytes, and byte-level BPE with the pre-tokenizer pattern
+// that the model was trained with.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tsrun/model/tokenizer_data.hpp"
+
+namespace tsrun {
+
+class Tokenizer {
+ public:
+  // Refuses (exit 2) data that contradicts itself or a pattern that is not known, naming it. `where` names the file.
+  Tokenizer(const TokenizerData& data, const std::string& where);
+  Tokenizer(Tokenizer&&) noexcept;
+  ~Tokenizer();
+
+  // Special tokens written in the text ("<|im_start|>") become their ids when `special` says so; BOS and EOS are added
+  // by the model's rule when `bos_eos` says so. Refuses invalid UTF-8 for bpe, naming the byte offset.
+  enum class Special : std::uint8_t { parse, as_text };
+  std::vector<std::int32_t> encode(std::string_view text, Special special = Special::parse, bool bos_eos = true) const;
+
+  // The bytes of one token, whole or not a whole character. Control tokens give nothing unless `show_special`.
+  std::string token_bytes(std::int32_t id, bool show_special = false) const;
+  std::string decode(const std::vector<std::int32_t>& ids, bool show_special = false) const;
+
+  bool is_end(std::int32_t id) const;  // ends a text
+
+ private:
+  struct State;
+  std::unique_ptr<const State> state_;
+};
+
+// Passes on only whole UTF-8 characters: bytes of an unfinished one wait for the next token. A sequence that can no
+// longer become a character is replaced by U+FFFD at once.
+class Utf8Stream {
+ public:
+  std::string push(std::string_view bytes);
+  std::string finish();  // what is left, an unfinished character as U+FFFD
+
+ private:
+  std::string waiting_;
+};
+
+}  // namespace tsrun

@@ -1,0 +1,139 @@
+#include "bpe.hpp"
+
+#include <algorithm>
+#include <queue>
+
+#include "tsrun/core/error.hpp"
+#include "tsrun/core/text.hpp"
+
+namespace tsrun {
+namespace {
+
+// Bytes that are printable in Latin-1 stand for themselves; the others are numbered from U+0100.
+constexpr bool stands_for_itself(unsigned byte) { return (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174; }
+
+constexpr std::array<unsigned, 256> alphabet = [] {
+  std::array<unsigned, 256> letters{};
+  unsigned next = 256;
+  for (unsigned b = 0; b < 256; ++b) letters[b] = stands_for_itself(b) ? b : next++;
+  return letters;
+}();
+
+// The byte of each letter below U+0144, -1 where there is none.
+constexpr std::array<int, 324> byte_of = [] {
+  std::array<int, 324> bytes{};
+  bytes.fill(-1);
+  for (unsigned b = 0; b < 256; ++b) bytes[alphabet[b]] = static_cast<int>(b);
+  return bytes;
+}();
+
+// A run of bytes that is one token so far, in a list of its neighbours.
+struct Symbol {
+  std::int32_t id, previous, next;
+};
+
+struct Candidate {
+  std::int32_t rank, at, left, right, id;
+  bool operator<(const Candidate& other) const { return rank != other.rank ? rank > other.rank : at > other.at; }
+};
+
+}  // namespace
+
+bool bytes_of_token(std::string_view text, std::string& bytes) {
+  bytes.clear();
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto c = static_cast<unsigned char>(text[i]);
+    unsigned letter = c;
+    if (c >= 0xc2 && c <= 0xc5 && i + 1 < text.size()) letter = (c & 0x1fU) << 6 | (static_cast<unsigned char>(text[++i]) & 0x3fU);
+    else if (c >= 0x80) return false;
+    if (letter >= byte_of.size() || byte_of[letter] < 0) return false;
+    bytes += static_cast<char>(byte_of[letter]);
+  }
+  return true;
+}
+
+std::string letter_of_byte(unsigned char byte) {
+  const unsigned letter = alphabet[byte];
+  if (letter < 0x80) return {static_cast<char>(letter)};
+  return {static_cast<char>(0xc0U | letter >> 6), static_cast<char>(0x80U | (letter & 0x3fU))};
+}
+
+Bpe::Bpe(const TokenizerData& data, const std::string& where) {
+  std::unordered_map<std::string_view, std::int32_t> id_of;
+  for (std::size_t i = 0; i < data.tokens.size(); ++i) id_of.emplace(data.tokens[i], static_cast<std::int32_t>(i));
+  const auto id = [&](const std::string& token, std::size_t merge) {
+    const auto found = id_of.find(token);
+    if (found == id_of.end())
+      refuse({.what = text("a merge names the token \"", token, "\", which the vocabulary lacks"), .where = where,
+              .numbers = {{"merge", static_cast<std::int64_t>(merge)}, {"tokens", static_cast<std::int64_t>(data.tokens.size())}},
+              .next = "convert the model again from an undamaged file"});
+    return found->second;
+  };
+  for (unsigned b = 0; b < 256; ++b) {
+    const auto found = id_of.find(letter_of_byte(static_cast<unsigned char>(b)));
+    of_byte_[b] = found != id_of.end() ? found->second : data.unknown.value_or(-1);
+  }
+  for (std::size_t m = 0; m < data.merges.size(); ++m) {
+    const std::string& words = data.merges[m];
+    const std::size_t space = words.find(' ');
+    if (space == std::string::npos || words.find(' ', space + 1) != std::string::npos)
+      refuse({.what = text("the merge \"", words, "\" is not two tokens"), .where = where, .numbers = {{"merge", static_cast<std::int64_t>(m)}},
+              .next = "convert the model again from an undamaged file"});
+    const std::string left = words.substr(0, space), right = words.substr(space + 1);
+    merges_.emplace(pair(id(left, m), id(right, m)), Merge{static_cast<std::int32_t>(m), id(left + right, m)});
+  }
+  if (!data.ignore_merges) return;
+  std::string bytes;
+  for (std::size_t i = 0; i < data.tokens.size(); ++i)
+    if (data.types[i] == TokenType::normal && bytes_of_token(data.tokens[i], bytes)) whole_.emplace(bytes, static_cast<std::int32_t>(i));
+}
+
+void Bpe::encode(std::string_view piece, std::vector<std::int32_t>& ids) const {
+  if (!whole_.empty()) {
+    const auto found = whole_.find(std::string(piece));
+    if (found != whole_.end()) {
+      ids.push_back(found->second);
+      return;
+    }
+  }
+  merge(piece, ids);
+}
+
+void Bpe::merge(std::string_view piece, std::vector<std::int32_t>& ids) const {
+  std::vector<Symbol> symbols;
+  const auto n = static_cast<std::int32_t>(piece.size());
+  symbols.reserve(piece.size());
+  for (std::int32_t i = 0; i < n; ++i) {
+    const auto byte = static_cast<unsigned char>(piece[static_cast<std::size_t>(i)]);
+    if (of_byte_[byte] < 0)
+      refuse({.what = "the vocabulary has no token for a byte of the text, and none for the unknown", .numbers = {{"byte", std::int64_t{byte}}},
+              .next = "leave the character out"});
+    symbols.push_back({of_byte_[byte], i - 1, i + 1 < n ? i + 1 : -1});
+  }
+  const auto at = [&symbols](std::int32_t i) -> Symbol& { return symbols[static_cast<std::size_t>(i)]; };
+  std::priority_queue<Candidate> queue;
+  const auto offer = [&](std::int32_t left) {
+    if (left < 0 || at(left).next < 0) return;
+    const std::int32_t l = at(left).id, r = at(at(left).next).id;
+    const auto found = merges_.find(pair(l, r));
+    if (found != merges_.end()) queue.push({found->second.rank, left, l, r, found->second.id});
+  };
+  for (std::int32_t i = 0; i + 1 < n; ++i) offer(i);
+  while (!queue.empty()) {
+    const Candidate best = queue.top();
+    queue.pop();
+    Symbol& left = at(best.at);
+    // Its symbols may have been merged otherwise meanwhile; a merged-away symbol has id -1.
+    if (left.id != best.left || left.next < 0 || at(left.next).id != best.right) continue;
+    Symbol& right = at(left.next);
+    left.id = best.id;
+    right.id = -1;
+    left.next = right.next;
+    if (left.next >= 0) at(left.next).previous = best.at;
+    offer(left.previous);
+    offer(best.at);
+  }
+  for (std::int32_t i = n > 0 ? 0 : -1; i >= 0; i = at(i).next) ids.push_back(at(i).id);
+}
+
+}  // namespace tsrun

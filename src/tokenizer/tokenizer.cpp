@@ -1,0 +1,119 @@
+#include "tsrun/tokenizer/tokenizer.hpp"
+
+#include <algorithm>
+#include <optional>
+
+#include "bpe.hpp"
+#include "pattern.hpp"
+#include "tsrun/core/error.hpp"
+#include "tsrun/core/text.hpp"
+
+namespace tsrun {
+namespace {
+
+struct SpecialToken {
+  std::string text;
+  std::int32_t id;
+};
+
+void require(bool holds, const std::string& what, const std::string& where, Numbers numbers) {
+  if (!holds) refuse({.what = what, .where = where, .numbers = std::move(numbers), .next = "convert the model again from an undamaged file"});
+}
+
+void validate(const TokenizerData& d, const std::string& where) {
+  const auto tokens = static_cast<std::int64_t>(d.tokens.size());
+  require(d.types.size() == d.tokens.size(), "the tokenizer has another number of token types than of tokens", where,
+          {{"types", static_cast<std::int64_t>(d.types.size())}, {"tokens", tokens}});
+  if (tokens == 0) return;  // raw bytes without names
+  std::vector<std::int32_t> ids = d.ends;
+  for (const auto& id : {d.bos, d.eos, d.unknown, d.pad})
+    if (id) ids.push_back(*id);
+  for (const std::int32_t id : ids)
+    require(id >= 0 && id < tokens, "a special id of the tokenizer is outside its vocabulary", where, {{"id", std::int64_t{id}}, {"tokens", tokens}});
+}
+
+bool is_special(TokenType type) { return type == TokenType::control || type == TokenType::user_defined; }
+
+}  // namespace
+
+struct Tokenizer::State {
+  TokenizerData data;
+  std::optional<Pattern> pattern;  // of bpe
+  std::optional<Bpe> bpe;
+  std::vector<SpecialToken> special[256];  // by first byte, longest first
+
+  // The special token that begins at this place of the text.
+  const SpecialToken* special_at(std::string_view text, std::size_t at) const {
+    for (const SpecialToken& s : special[static_cast<unsigned char>(text[at])])
+      if (text.compare(at, s.text.size(), s.text) == 0) return &s;
+    return nullptr;
+  }
+  void encode_plain(std::string_view text, std::vector<std::int32_t>& ids) const {
+    if (bpe) pattern->split(text, [&](std::string_view piece) { bpe->encode(piece, ids); });
+    else for (const char c : text) ids.push_back(static_cast<unsigned char>(c));
+  }
+};
+
+Tokenizer::Tokenizer(const TokenizerData& data, const std::string& where) {
+  check(data.kind != TokenizerKind::none, "a tokenizer is built from the data of one");
+  validate(data, where);
+  auto state = std::make_unique<State>();
+  state->data = data;
+  if (data.kind == TokenizerKind::bpe) {
+    state->pattern.emplace(data.pattern, where);
+    state->bpe.emplace(data, where);
+  }
+  const std::size_t first = data.kind == TokenizerKind::bytes ? 256 : 0;
+  for (std::size_t id = first; id < data.tokens.size(); ++id)
+    if (is_special(data.types[id]) && !data.tokens[id].empty())
+      state->special[static_cast<unsigned char>(data.tokens[id][0])].push_back({data.tokens[id], static_cast<std::int32_t>(id)});
+  for (auto& list : state->special)
+    std::stable_sort(list.begin(), list.end(), [](const SpecialToken& a, const SpecialToken& b) { return a.text.size() > b.text.size(); });
+  state_ = std::move(state);
+}
+Tokenizer::Tokenizer(Tokenizer&&) noexcept = default;
+Tokenizer::~Tokenizer() = default;
+
+std::vector<std::int32_t> Tokenizer::encode(std::string_view text, Tokenizer::Special special, bool bos_eos) const {
+  const TokenizerData& d = state_->data;
+  std::vector<std::int32_t> ids;
+  if (bos_eos && d.add_bos && d.bos) ids.push_back(*d.bos);
+  std::size_t plain = 0;  // where the text not yet encoded begins
+  for (std::size_t at = 0; special == Special::parse && at < text.size();) {
+    const SpecialToken* const found = state_->special_at(text, at);
+    if (found == nullptr) {
+      ++at;
+      continue;
+    }
+    state_->encode_plain(text.substr(plain, at - plain), ids);
+    ids.push_back(found->id);
+    plain = at += found->text.size();
+  }
+  state_->encode_plain(text.substr(plain), ids);
+  if (bos_eos && d.add_eos && d.eos) ids.push_back(*d.eos);
+  return ids;
+}
+
+std::string Tokenizer::token_bytes(std::int32_t id, bool show_special) const {
+  const TokenizerData& d = state_->data;
+  if (d.kind == TokenizerKind::bytes && id >= 0 && id < 256) return {static_cast<char>(id)};
+  if (id < 0 || id >= std::ssize(d.tokens)) return {};
+  const auto i = static_cast<std::size_t>(id);
+  if (d.types[i] == TokenType::control) return show_special ? d.tokens[i] : std::string();
+  std::string bytes;
+  if (d.types[i] == TokenType::user_defined || d.kind == TokenizerKind::bytes || !bytes_of_token(d.tokens[i], bytes)) return d.tokens[i];
+  return bytes;
+}
+
+std::string Tokenizer::decode(const std::vector<std::int32_t>& ids, bool show_special) const {
+  std::string bytes;
+  for (const std::int32_t id : ids) bytes += token_bytes(id, show_special);
+  return bytes;
+}
+
+bool Tokenizer::is_end(std::int32_t id) const {
+  const std::vector<std::int32_t>& ends = state_->data.ends;
+  return std::find(ends.begin(), ends.end(), id) != ends.end();
+}
+
+}  // namespace tsrun
