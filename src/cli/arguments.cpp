@@ -1,0 +1,118 @@
+#include "arguments.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+#include "tsrun/core/text.hpp"
+
+namespace tsrun::cli {
+namespace {
+
+// Options of cli.md whose part of tsrun does not exist yet. They are refused by name rather than ignored.
+constexpr const char* not_built[] = {"chat", "system", "chip", "objective", "max-latency-ms", "schedules", "wrap"};
+
+std::string without_dashes(std::string_view option) {
+  option = option.substr(0, option.find('='));
+  option.remove_prefix(std::min(option.find_first_not_of('-'), option.size()));
+  return std::string(option);
+}
+
+void refuse_not_built(const std::string& command, const std::vector<std::string>& words) {
+  for (const std::string& word : words) {
+    if (word == "--") return;
+    if (word.rfind("--", 0) != 0) continue;
+    for (const char* name : not_built)
+      if (without_dashes(word) == name)
+        refuse({.what = tsrun::text("--", name, " is not built yet"), .where = command, .next = tsrun::text("leave it out; tsrun ", command, " --help lists what there is")});
+  }
+}
+
+// `text` names a member in this file's class.
+[[noreturn]] void refuse_value(const char* name, const std::string& value, const std::string& wanted) {
+  refuse({.what = tsrun::text("\"", value, "\" is not a value for it"), .where = tsrun::text("--", name), .next = "give " + wanted});
+}
+
+}  // namespace
+
+po::options_description common_options() {
+  po::options_description o("Common");
+  o.add_options()
+    ("json", po::value<std::string>()->value_name("FILE|-"), "write the machine-readable result")
+    ("timeout", po::value<std::string>()->value_name("S"), "deadline on every wait for another rank (600)")
+    ("quiet", po::bool_switch(), "no report, no progress")
+    ("verbose", po::bool_switch(), "say more")
+    ("help,h", po::bool_switch(), "this text");
+  return o;
+}
+
+po::options_description model_options() {
+  po::options_description o("Model and mesh");
+  o.add_options()
+    ("model,m", po::value<std::string>()->value_name("FILE.h5"), "model file, made by tsrun convert")
+    ("mesh", po::value<std::string>()->value_name("XxYxZ|auto"), "the torus of ranks (auto)")
+    ("layout", po::value<std::string>()->value_name("FFN/ATTN"),
+     "ws1d/head or ws2d/head, or prefill=..,decode=.. (auto)")
+    ("dtype", po::value<std::string>()->value_name("TYPE"), "what weights are held as: auto (as stored), f32, bf16")
+    ("kv-dtype", po::value<std::string>()->value_name("TYPE"), "what the cache is held as: bf16 (default), f32")
+    ("threads,t", po::value<std::string>()->value_name("N"), "threads of each rank (the host's cores over its ranks)")
+    ("ctx-size,c", po::value<std::string>()->value_name("N"), "positions of the cache (longest prompt + n)")
+    ("prefill-chunk", po::value<std::string>()->value_name("N"), "prompt tokens of a sequence in one pass (512)")
+    ("batch", po::value<std::string>()->value_name("N"), "sequences decoded together (all prompts, at most 64)")
+    ("explain", po::bool_switch(), "print the program of steps with its bytes");
+  return o;
+}
+
+Arguments::Arguments(const std::string& command, const std::vector<std::string>& words, const po::options_description& options,
+                     const std::vector<std::string>& places) {
+  refuse_not_built(command, words);
+  po::positional_options_description order;
+  for (const std::string& place : places) order.add(place.c_str(), 1);
+  try {
+    // Only whole names: an abbreviation of today may be ambiguous tomorrow.
+    constexpr int style = po::command_line_style::default_style & ~po::command_line_style::allow_guessing;
+    po::store(po::command_line_parser(words).options(options).positional(order).style(style).run(), values_);
+    po::notify(values_);
+  } catch (const po::error& e) {
+    refuse({.what = e.what(), .where = command, .next = tsrun::text("tsrun ", command, " --help lists the options")});
+  }
+}
+
+std::optional<std::string> Arguments::text(const char* name) const {
+  if (!has(name)) return std::nullopt;
+  return values_[name].as<std::string>();
+}
+
+std::string Arguments::required(const char* name, const char* next) const {
+  const std::optional<std::string> value = text(name);
+  if (!value || value->empty()) refuse({.what = "it is missing", .where = name, .next = next});
+  return *value;
+}
+
+std::vector<std::string> Arguments::list(const char* name) const {
+  return has(name) ? values_[name].as<std::vector<std::string>>() : std::vector<std::string>{};
+}
+
+std::int64_t Arguments::integer(const char* name, std::int64_t otherwise, std::int64_t least, std::int64_t most) const {
+  const std::optional<std::string> given = text(name);
+  if (!given) return otherwise;
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(given->data(), given->data() + given->size(), value);
+  if (error != std::errc() || end != given->data() + given->size() || value < least || value > most)
+    refuse_value(name, *given, most == std::numeric_limits<std::int64_t>::max()
+                                   ? tsrun::text("a whole number of at least ", least)
+                                   : tsrun::text("a whole number from ", least, " to ", most));
+  return value;
+}
+
+double Arguments::real(const char* name, double otherwise, double least, double most) const {
+  const std::optional<std::string> given = text(name);
+  if (!given) return otherwise;
+  double value = 0;
+  const auto [end, error] = std::from_chars(given->data(), given->data() + given->size(), value);
+  if (error != std::errc() || end != given->data() + given->size() || !std::isfinite(value) || value < least || value > most)
+    refuse_value(name, *given, tsrun::text("a number from ", least, " to ", most));
+  return value;
+}
+
+}  // namespace tsrun::cli

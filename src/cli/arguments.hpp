@@ -1,0 +1,44 @@
+// The words of a command line, checked: known options only, each value of its type and in its range.
+#pragma once
+
+#include <boost/program_options.hpp>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tsrun/core/error.hpp"
+
+namespace tsrun::cli {
+
+namespace po = boost::program_options;
+
+// Options of every command: --json, --quiet, --verbose, --timeout, --help.
+po::options_description common_options();
+// Options that generate and score share: model, mesh, layout, types, threads, context.
+po::options_description model_options();
+
+class Arguments {
+ public:
+  // Refuses (exit 2) an option that is unknown, or known but not built yet, by name. `places` names the positional
+  // arguments in order.
+  Arguments(const std::string& command, const std::vector<std::string>& words, const po::options_description& options,
+            const std::vector<std::string>& places = {});
+
+  bool has(const char* name) const { return values_.count(name) > 0; }
+  bool flag(const char* name) const { return has(name) && values_[name].as<bool>(); }
+  std::optional<std::string> text(const char* name) const;
+  std::string text(const char* name, const std::string& otherwise) const { return text(name).value_or(otherwise); }
+  std::string required(const char* name, const char* next) const;
+  std::vector<std::string> list(const char* name) const;
+  // Refuse a number that is not one, or out of range.
+  std::int64_t integer(const char* name, std::int64_t otherwise, std::int64_t least,
+                       std::int64_t most = std::numeric_limits<std::int64_t>::max()) const;
+  double real(const char* name, double otherwise, double least, double most) const;
+
+ private:
+  po::variables_map values_;
+};
+
+}  // namespace tsrun::cli

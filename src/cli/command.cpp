@@ -1,0 +1,101 @@
+#include "tsrun/cli/command.hpp"
+
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+#include <iostream>
+
+#include "commands.hpp"
+#include "tsrun/core/text.hpp"
+#include "tsrun/kernels/matmul.hpp"
+
+namespace tsrun {
+namespace cli {
+namespace {
+
+const Command commands[] = {
+    {"generate", "-m FILE.h5 -p TEXT [options]", "prompts in, text out", generate_options, {}, run_generate},
+    {"score", "-m FILE.h5 -f FILE [options]", "log-probabilities and perplexity of given text", score_options, {}, run_score},
+    {"convert", "IN.gguf OUT.h5 [options]", "a GGUF file in, a model file out", convert_options, {"in", "out"}, run_convert},
+    {"inspect", "FILE.h5 [options]", "what is in a model file", inspect_options, {"file"}, run_inspect},
+};
+// Commands of the contract whose part of tsrun does not exist yet.
+constexpr const char* not_built[] = {"bench", "plan", "simulate", "validate", "calibrate", "scaling"};
+
+void print_help() {
+  std::cout << "tsrun COMMAND [options]: Transformers on a 3D torus of MPI ranks\n\n";
+  for (const Command& c : commands) std::cout << "  tsrun " << c.name << " " << c.usage << "\n      " << c.summary << "\n";
+  std::cout << "\n  tsrun COMMAND --help lists its options; tsrun --version says what this binary is made of.\n";
+}
+
+void print_version(const MpiSession& session) {
+  std::cout << "tsrun " << TSRUN_VERSION << "\nMPI   " << session.library() << "\nBLAS  none: products are tsrun's own kernels\nHDF5  " << TSRUN_HDF5_VERSION
+            << "\nSIMD  " << simd().name << "\n";
+}
+
+const Command& command_named(const std::string& name) {
+  for (const Command& c : commands)
+    if (name == c.name) return c;
+  const bool later = std::find(std::begin(not_built), std::end(not_built), name) != std::end(not_built);
+  refuse({.what = text("\"", name, "\" is ", later ? "not built yet" : "not a command"), .where = "tsrun", .next = "choose one of: generate score convert inspect"});
+}
+
+// Runs one command to its status. An error that every rank throws alike ends here on every rank.
+int run(const std::vector<std::string>& words, const MpiSession& session) {
+  std::optional<std::string> json;  // known before anything can go wrong with it
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    if (words[i] == "--json" && i + 1 < words.size()) json = words[i + 1];
+    if (words[i].rfind("--json=", 0) == 0) json = words[i].substr(7);
+  }
+  const bool speaks = session.speaks();
+  try {
+    if (words.empty() || words[0] == "--help" || words[0] == "-h" || words[0] == "help") {
+      if (speaks) print_help();
+      return 0;
+    }
+    if (words[0] == "--version") {
+      if (speaks) print_version(session);
+      return 0;
+    }
+    session.refuse_singletons();
+    const Command& command = command_named(words[0]);
+    po::options_description options = command.options();
+    const Arguments arguments(command.name, {words.begin() + 1, words.end()}, options, command.places);
+    if (arguments.flag("help")) {
+      if (speaks) std::cout << "tsrun " << command.name << " " << command.usage << "\n" << command.summary << "\n\n" << options;
+      return 0;
+    }
+    return command.run(arguments, Console(arguments, speaks), session);
+  } catch (const Error& error) {
+    if (speaks) {
+      std::fflush(stdout);
+      std::fprintf(stderr, "tsrun: %s\n", error.what());
+      if (json) {
+        const po::options_description common = common_options();
+        const Arguments only_json("", {"--json", *json}, common);
+        try {
+          Console(only_json, true).write(error_document(error));
+        } catch (const Error&) {  // the first error is the one to tell
+        }
+      }
+    }
+    return static_cast<int>(error.exit());
+  }
+}
+
+}  // namespace
+}  // namespace cli
+
+int run_command_line(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is a failed write, not a death
+  std::signal(SIGXFSZ, SIG_IGN);  // so is a file that may not grow
+  MpiSession session(&argc, &argv);
+  try {
+    return cli::run({argv + 1, argv + argc}, session);
+  } catch (const std::exception& error) {
+    // Not foreseen, perhaps on this rank alone: the others must not wait for it.
+    abort_job(static_cast<int>(Exit::broke), text("rank ", session.rank(), " on ", host_name(), ": ", error.what()));
+  }
+}
+
+}  // namespace tsrun

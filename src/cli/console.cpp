@@ -1,0 +1,100 @@
+#include "console.hpp"
+
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include "tsrun/core/text.hpp"
+
+namespace tsrun::cli {
+
+Console::Console(const Arguments& arguments, bool speaks)
+    : json_(arguments.text("json")), speaks_(speaks), quiet_(arguments.flag("quiet")), verbose_(arguments.flag("verbose")) {}
+
+void Console::warn(const std::string& line) const {
+  if (speaks_) std::fprintf(stderr, "tsrun: warning: %s\n", line.c_str());
+}
+
+void Console::write(const Json& document) const {
+  if (!json_wanted()) return;
+  const std::string whole = document.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+  if (*json_ == "-") {
+    std::fwrite(whole.data(), 1, whole.size(), stdout);
+    std::fflush(stdout);
+    return;
+  }
+  const std::string part = tsrun::text(*json_, ".", getpid(), ".part");
+  std::FILE* const file = std::fopen(part.c_str(), "wb");
+  const bool good = file != nullptr && std::fwrite(whole.data(), 1, whole.size(), file) == whole.size();
+  if ((file != nullptr && std::fclose(file) != 0) || !good || std::rename(part.c_str(), json_->c_str()) != 0) {
+    const std::string why = std::strerror(errno);
+    std::remove(part.c_str());
+    broke({.what = "the result cannot be written: " + why, .where = *json_, .next = "choose a place that can be written"});
+  }
+}
+
+Json envelope(const char* command, const JobFacts& job) {
+  return {{"schema", 1}, {"command", command}, {"version", TSRUN_VERSION}, {"clock", "wall"}, {"ranks", job.ranks},
+          {"threads", job.threads}, {"hosts", job.hosts}, {"oversubscribed", job.oversubscribed}};
+}
+
+Json error_document(const Error& error) {
+  const Complaint& c = error.complaint();
+  Json numbers = Json::object();
+  for (const auto& [name, number] : c.numbers) std::visit([&, &name = name](const auto& v) { numbers[name] = v; }, number);
+  return {{"schema", 1},
+          {"error", {{"code", static_cast<int>(error.exit())}, {"what", c.what}, {"where", c.where}, {"numbers", numbers}, {"do", c.next}}}};
+}
+
+Json to_json(const ModelConfig& config) {
+  Json out;
+  visit_fields(config, [&out](const char* field, const auto& value) {
+    using Type = std::decay_t<decltype(value)>;
+    if constexpr (std::is_enum_v<Type>) out[field] = word(value);
+    else out[field] = value;
+  });
+  return out;
+}
+
+std::string sha256(const std::string& bytes) {
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+  unsigned size = 0;
+  EVP_Digest(bytes.data(), bytes.size(), digest.data(), &size, EVP_sha256(), nullptr);
+  std::string hex;
+  for (unsigned i = 0; i < size; ++i) {
+    std::array<char, 3> two{};
+    std::snprintf(two.data(), two.size(), "%02x", digest[i]);
+    hex += two.data();
+  }
+  return hex;
+}
+
+Progress::Progress(bool shown, std::string what)
+    : shown_(shown), terminal_(isatty(STDERR_FILENO) == 1), what_(std::move(what)), last_(std::chrono::steady_clock::now()) {}
+
+void Progress::at(double share, const std::string& detail) {
+  using namespace std::chrono_literals;
+  const auto now = std::chrono::steady_clock::now();
+  if (!shown_ || now - last_ < (terminal_ ? 100ms : 60s)) return;
+  last_ = now;
+  if (!terminal_) {
+    std::fprintf(stderr, "%s: %.0f %%, %s\n", what_.c_str(), share * 100, detail.c_str());
+    return;
+  }
+  constexpr int width = 30;
+  const int full = static_cast<int>(share * width);
+  std::fprintf(stderr, "\r%s [%s%s] %3.0f %% %s\033[K", what_.c_str(), std::string(static_cast<std::size_t>(full), '#').c_str(),
+               std::string(static_cast<std::size_t>(width - full), ' ').c_str(), share * 100, detail.c_str());
+  drawn_ = true;
+}
+
+Progress::~Progress() {
+  if (drawn_) std::fputs("\r\033[K", stderr);
+}
+
+}  // namespace tsrun::cli

@@ -1,0 +1,59 @@
+// What a command gives back to people and to programs: one JSON document, progress, warnings.
+#pragma once
+
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+
+#include "arguments.hpp"
+#include "tsrun/core/error.hpp"
+#include "tsrun/model/config.hpp"
+
+namespace tsrun::cli {
+
+using Json = nlohmann::ordered_json;
+
+// Where the outputs of this process go. A rank that does not speak writes nothing.
+class Console {
+ public:
+  Console(const Arguments& arguments, bool speaks);
+  bool speaks() const { return speaks_; }
+  bool reports() const { return speaks_ && !quiet_; }
+  bool verbose() const { return reports() && verbose_; }
+  bool json_wanted() const { return speaks_ && json_.has_value(); }
+  // Human text belongs on stdout, unless the JSON does.
+  bool prints() const { return speaks_ && json_ != "-"; }
+  void warn(const std::string& line) const;
+  // The document appears under its name only when it is complete.
+  void write(const Json& document) const;
+
+ private:
+  std::optional<std::string> json_;
+  bool speaks_, quiet_, verbose_;
+};
+
+// The fields that every document has.
+struct JobFacts {
+  int ranks = 1, threads = 1, hosts = 1;
+  bool oversubscribed = false;
+};
+Json envelope(const char* command, const JobFacts& job);
+Json error_document(const Error& error);
+Json to_json(const ModelConfig& config);
+std::string sha256(const std::string& bytes);  // in hexadecimal
+
+// A line that grows on a terminal; elsewhere a line a minute.
+class Progress {
+ public:
+  Progress(bool shown, std::string what);
+  void at(double share, const std::string& detail);
+  ~Progress();
+
+ private:
+  bool shown_, terminal_, drawn_ = false;
+  std::string what_;
+  std::chrono::steady_clock::time_point last_;
+};
+
+}  // namespace tsrun::cli

@@ -1,0 +1,210 @@
+// tsrun generate: prompts in, text out.
+#include <algorithm>
+#include <cstdio>
+#include <iostream>
+
+#include "commands.hpp"
+#include "job.hpp"
+#include "prompts.hpp"
+#include "report.hpp"
+#include "results_file.hpp"
+#include "tsrun/core/text.hpp"
+
+namespace tsrun::cli {
+namespace {
+
+Sampling sampling_options(const Arguments& a) {
+  constexpr double any = 1e9;
+  Sampling s;
+  s.temperature = a.real("temp", 0, 0, any);
+  s.top_k = a.integer("top-k", 0, 0);
+  s.top_p = a.real("top-p", 1, 0, 1);
+  s.min_p = a.real("min-p", 0, 0, 1);
+  s.repeat_penalty = a.real("repeat-penalty", 1, 1e-6, any);
+  s.seed = static_cast<std::uint64_t>(a.integer("seed", 0, 0));
+  return s;
+}
+
+Json sampling_json(const Sampling& s, std::int64_t n_predict) {
+  return {{"n_predict", n_predict}, {"temp", s.temperature}, {"top_k", s.top_k}, {"top_p", s.top_p}, {"min_p", s.min_p},
+          {"repeat_penalty", s.repeat_penalty}, {"seed", s.seed}};
+}
+
+// The first line of a results file: all that a result depends on.
+Json results_header(const Job& job, const Plan& plan, const Json& sampling) {
+  return {{"schema", 1}, {"version", TSRUN_VERSION}, {"model", job.config().name}, {"parameters", job.config().parameters()},
+          {"plan", {{"mesh", to_text(plan.torus)}, {"prefill", to_text(plan.prefill)}, {"decode", to_text(plan.decode)},
+                    {"dtype", plan.weights ? std::string(name(*plan.weights)) : "auto"}, {"kv_dtype", name(plan.kv)}}},
+          {"sampling", sampling}};
+}
+
+void refuse_other_run(const Json& recorded, const Json& wanted, const std::string& path) {
+  for (const char* part : {"model", "parameters", "plan", "sampling"})
+    if (!recorded.contains(part) || recorded[part] != wanted[part])
+      refuse({.what = text("the results file was begun with another ", part), .where = path,
+              .numbers = {{"there", recorded.value(part, Json()).dump()}, {"now", wanted[part].dump()}},
+              .next = "resume with the same model, ranks and options, or choose another file"});
+}
+
+// Shows texts as they grow: one sequence streams, several come whole.
+class Stream {
+ public:
+  Stream(const Console& console, const Job& job, const std::vector<Prompt>& prompts)
+      : shown_(console.prints()), one_(prompts.size() == 1), job_(job), prompts_(prompts) {
+    if (shown_ && one_ && !prompts[0].text.empty()) show(prompts[0].text);
+  }
+  void grow(std::size_t sequence, const Generated& so_far, bool finished) {
+    if (!shown_) return;
+    if (!job_.has_tokenizer()) {
+      if (finished) show(text(prompts_[sequence].id, ":", ids_text(so_far.tokens), "\n"));
+      return;
+    }
+    if (one_) {
+      if (so_far.finish == Finish::length) show(utf8_.push(job_.tokenizer().token_bytes(so_far.tokens.back())));
+      if (finished) show(utf8_.finish() + "\n");
+    } else if (finished) {
+      show(text("--- ", prompts_[sequence].id, "\n", shown_text(job_, so_far), "\n"));
+    }
+  }
+  // The text of a result, its end token left out.
+  static std::string shown_text(const Job& job, const Generated& g) {
+    Utf8Stream utf8;
+    return utf8.push(job.tokenizer().decode(g.tokens)) + utf8.finish();
+  }
+
+ private:
+  static std::string ids_text(const Ids& ids) {
+    std::string out;
+    for (const std::int32_t id : ids) out += " " + std::to_string(id);
+    return out;
+  }
+  static void show(const std::string& words) { std::cout << words << std::flush; }
+
+  bool shown_, one_;
+  const Job& job_;
+  const std::vector<Prompt>& prompts_;
+  Utf8Stream utf8_;
+};
+
+Json sequence_json(const Job& job, const Prompt& prompt, const Generated& g) {
+  return {{"id", prompt.id}, {"prompt_tokens", prompt.ids}, {"tokens", g.tokens},
+          {"text", job.has_tokenizer() ? Json(Stream::shown_text(job, g)) : Json()}, {"finish", name(g.finish)}};
+}
+
+std::string tokens_sha256(const std::vector<Generated>& results) {
+  std::string bytes;
+  const auto put = [&bytes](std::uint32_t v) {
+    for (int shift = 0; shift < 32; shift += 8) bytes += static_cast<char>(v >> shift & 255U);
+  };
+  for (const Generated& g : results) {
+    put(static_cast<std::uint32_t>(g.tokens.size()));
+    for (const std::int32_t id : g.tokens) put(static_cast<std::uint32_t>(id));
+  }
+  return sha256(bytes);
+}
+
+// Rank 0 reads the prompts and, when it resumes, leaves out those that are done.
+std::vector<Prompt> open_prompts(const Arguments& a, const Job& job, const ResultsFile::Found& found) {
+  std::vector<Prompt> prompts = read_prompts(a, job);
+  std::erase_if(prompts, [&found](const Prompt& p) { return found.ids.count(p.id) > 0; });
+  return prompts;
+}
+
+GenerateOptions engine_options(const Arguments& a, const Job& job, std::int64_t n_predict) {
+  GenerateOptions options;
+  options.n_predict = n_predict;
+  options.sampling = sampling_options(a);
+  if (!a.flag("ignore-eos"))
+    options.ends = [&ends = job.file().tokenizer().ends](std::int32_t id) { return std::find(ends.begin(), ends.end(), id) != ends.end(); };
+  const std::vector<std::string> stops = a.list("stop");
+  if (!stops.empty())
+    options.stops = [&job, stops](std::size_t, const Ids& tokens) {
+      const std::string so_far = job.tokenizer().decode(tokens);
+      return std::any_of(stops.begin(), stops.end(), [&](const std::string& s) { return so_far.find(s) != std::string::npos; });
+    };
+  return options;
+}
+
+}  // namespace
+
+po::options_description generate_options() {
+  po::options_description o("What to generate");
+  o.add_options()
+    ("prompt,p", po::value<std::vector<std::string>>()->value_name("TEXT"), "a prompt")
+    ("file,f", po::value<std::string>()->value_name("FILE"), "a text file is one prompt; .jsonl has {\"id\", \"prompt\"} lines")
+    ("tokens", po::value<std::vector<std::string>>()->value_name("1,2,3"), "a prompt as ids; repeat for a batch")
+    ("n-predict,n", po::value<std::string>()->value_name("N"), "new tokens of each (128)")
+    ("temp", po::value<std::string>()->value_name("T"), "temperature; 0 is greedy (0)")
+    ("top-k", po::value<std::string>()->value_name("K"), "only the K likeliest tokens (0: all)")
+    ("top-p", po::value<std::string>()->value_name("P"), "only the likeliest that make up P (1)")
+    ("min-p", po::value<std::string>()->value_name("P"), "only those at least P times as likely as the likeliest (0)")
+    ("repeat-penalty", po::value<std::string>()->value_name("R"), "weakens the last 64 tokens' ids (1: off)")
+    ("seed,s", po::value<std::string>()->value_name("S"), "of the random numbers (0)")
+    ("ignore-eos", po::bool_switch(), "go on after the model's end token")
+    ("stop", po::value<std::vector<std::string>>()->value_name("TEXT"), "end a sequence when it has this text")
+    ("output,o", po::value<std::string>()->value_name("FILE.jsonl"), "append each result as it finishes")
+    ("resume", po::bool_switch(), "go on with that file: skip what it has");
+  return o.add(model_options()).add(common_options());
+}
+
+int run_generate(const Arguments& a, const Console& console, const MpiSession& session) {
+  GenerateTiming timing;
+  const std::int64_t n_predict = a.integer("n-predict", 128, 0, INT32_MAX);
+  const Job job(a, session);
+  const GenerateOptions asked = engine_options(a, job, n_predict);
+  const std::optional<std::string> path = a.text("output");
+  if (a.flag("resume") && !path) refuse({.what = "there is nothing to resume", .where = "--resume", .next = "name the results file with -o FILE.jsonl"});
+
+  ResultsFile::Found found;
+  std::vector<Prompt> prompts;  // rank 0 only; ids go to all
+  const std::vector<Ids> ids = job.from_rank_0("reading the prompts", [&] {
+    if (path) found = ResultsFile::look(*path, a.flag("resume"));
+    prompts = open_prompts(a, job, found);
+    std::vector<Ids> all;
+    for (const Prompt& p : prompts) all.push_back(p.ids);
+    return all;
+  });
+  if (!a.list("stop").empty()) job.mesh().together("building the tokenizer", [&] { job.tokenizer(); });
+  std::int64_t longest = 1;
+  for (const Ids& p : ids) longest = std::max(longest, std::ssize(p));
+  Plan plan = job.plan(a, std::ssize(ids), longest, n_predict);
+  plan.widest = asked.sampling.greedy() ? Output::greedy : Output::logits;
+
+  std::unique_ptr<ResultsFile> results_file;
+  job.mesh().together("opening the results file", [&] {
+    if (!path || !console.speaks()) return;
+    const Json header = results_header(job, plan, sampling_json(asked.sampling, n_predict));
+    if (!found.header.is_null()) refuse_other_run(found.header, header, *path);
+    results_file = std::make_unique<ResultsFile>(*path, found, header);
+  });
+
+  Engine engine(job.file(), plan, job.mesh());
+  if (a.flag("explain") && console.prints()) std::cout << explain_plan(engine, ids);
+  Stream stream(console, job, prompts);
+  Progress progress(console.reports() && ids.size() > 1, "generate");
+  std::size_t done = 0;
+  GenerateOptions options = asked;
+  if (console.speaks())
+    options.progress = [&](std::size_t sequence, const Generated& so_far, bool finished) {
+      stream.grow(sequence, so_far, finished);
+      if (!finished) return;
+      progress.at(static_cast<double>(++done) / static_cast<double>(ids.size()), text(done, " of ", ids.size()));
+      if (results_file) results_file->append(sequence_json(job, prompts[sequence], so_far));
+    };
+  const std::vector<Generated> results = generate(engine, ids, options, timing);
+
+  const RunFacts facts = gather_facts(engine, job.mesh());
+  if (console.reports()) std::cerr << report_text(engine, facts, timing, job.facts());
+  if (!console.json_wanted()) return 0;
+  Json document = envelope("generate", job.facts());
+  add_run(document, engine, facts, job.why(a));
+  document["sequences"] = Json::array();
+  for (std::size_t i = 0; i < results.size(); ++i) document["sequences"].push_back(sequence_json(job, prompts[i], results[i]));
+  document["tokens_sha256"] = tokens_sha256(results);
+  document["timing"] = timing_json(timing, facts);
+  document["predicted"] = {{"prefill_s", nullptr}, {"tpot_ms", nullptr}};
+  console.write(document);
+  return 0;
+}
+
+}  // namespace tsrun::cli

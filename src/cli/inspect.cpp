@@ -1,0 +1,86 @@
+// tsrun inspect: what is in a model file.
+#include <iomanip>
+#include <iostream>
+
+#include "commands.hpp"
+#include "tsrun/core/text.hpp"
+#include "tsrun/engine/engine.hpp"
+#include "tsrun/store/model_file.hpp"
+
+namespace tsrun::cli {
+namespace {
+
+std::string_view word(TokenizerKind kind) {
+  return kind == TokenizerKind::none ? "none" : kind == TokenizerKind::bytes ? "bytes" : "bpe";
+}
+
+Json shape(const TensorSpec& spec) { return spec.is_vector ? Json{spec.columns} : Json{spec.rows, spec.columns}; }
+
+void print(const ModelFile& file) {
+  const ModelConfig& c = file.config();
+  std::cout << file.path() << ": " << c.name << ", " << c.parameters() << " parameters\n";
+  const Json facts = to_json(c);
+  for (const auto& [fact, value] : facts.items()) std::cout << "  " << std::left << std::setw(24) << fact << value.dump() << "\n";
+  const TokenizerData& t = file.tokenizer();
+  std::cout << "tokenizer  " << word(t.kind) << (t.pattern.empty() ? "" : ", pattern " + t.pattern) << ", " << t.tokens.size() << " tokens, "
+            << t.merges.size() << " merges" << (t.chat_template.empty() ? "" : ", with a chat template") << "\n";
+  for (const StoredTensor& tensor : file.tensors())
+    std::cout << "  " << std::left << std::setw(28) << tensor.spec.path << std::setw(9) << name(tensor.type) << std::setw(18)
+              << shape(tensor.spec).dump() << human_bytes(static_cast<double>(tensor.bytes())) << "\n";
+}
+
+void print_memory(const ModelFile& file, const Torus& torus) {
+  Plan plan;
+  plan.torus = torus;
+  plan.prefill = plan.decode = parse_layout("ws2d/head");
+  plan.context = file.config().context;
+  plan.chunk = std::min<std::int64_t>(plan.chunk, plan.context);
+  const Memory m = predict_memory(file, plan);
+  const auto human = [](std::int64_t n) { return human_bytes(static_cast<double>(n)); };
+  std::cout << text("a rank of ", to_text(torus), " in ws2d/head, one sequence of ", plan.context, ": weights ", human(m.weights), ", cache ",
+                    human(m.kv), ", activations ", human(m.activations + m.staging), ", together ", human(m.peak()), "\n");
+}
+
+}  // namespace
+
+po::options_description inspect_options() {
+  po::options_description o("Inspect");
+  o.add_options()
+    ("file", po::value<std::string>()->value_name("FILE.h5"), "the model file")
+    ("mesh", po::value<std::string>()->value_name("XxYxZ"), "also what a rank of this mesh would hold")
+    ("verify", po::bool_switch(), "read everything and check every checksum");
+  return o.add(common_options());
+}
+
+int run_inspect(const Arguments& a, const Console& console, const MpiSession& session) {
+  if (session.size() > 1)
+    refuse({.what = "inspect runs on one rank", .where = "inspect", .numbers = {{"ranks", std::int64_t{session.size()}}}, .next = "start it without mpirun"});
+  const ModelFile file(a.required("file", "write tsrun inspect FILE.h5"));
+  const bool verify = a.flag("verify");
+  if (verify) {
+    Progress progress(console.reports(), "verify");
+    file.verify([&progress](std::int64_t done, std::int64_t all) {
+      progress.at(static_cast<double>(done) / static_cast<double>(std::max<std::int64_t>(1, all)), human_bytes(static_cast<double>(done)));
+    });
+  }
+  if (console.prints()) {
+    print(file);
+    if (const auto mesh = a.text("mesh")) print_memory(file, parse_torus(*mesh));
+    if (verify) std::cout << "every checksum is right\n";
+  }
+  Json document = envelope("inspect", {});
+  document["config"] = to_json(file.config());
+  document["parameters"] = file.config().parameters();
+  document["tensors"] = Json::array();
+  for (const StoredTensor& t : file.tensors())
+    document["tensors"].push_back({{"name", t.spec.path}, {"shape", shape(t.spec)}, {"dtype", name(t.type)}, {"bytes", t.bytes()}});
+  const TokenizerData& t = file.tokenizer();
+  document["tokenizer"] = {{"kind", word(t.kind)}, {"pattern", t.pattern}, {"tokens", t.tokens.size()}, {"merges", t.merges.size()},
+                           {"bos", t.bos ? Json(*t.bos) : Json()}, {"eos", t.eos ? Json(*t.eos) : Json()}, {"ends", t.ends},
+                           {"chat_template", !t.chat_template.empty()}};
+  document["verified"] = verify ? Json(true) : Json();
+  console.write(document);
+  return 0;
+}
+
+}  // namespace tsrun::cli

@@ -1,0 +1,54 @@
+// A job on the torus: the model file, the mesh and the plan, agreed on by all ranks before anything is loaded.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "arguments.hpp"
+#include "console.hpp"
+#include "tsrun/engine/engine.hpp"
+#include "tsrun/mesh/mesh.hpp"
+#include "tsrun/store/model_file.hpp"
+#include "tsrun/tokenizer/tokenizer.hpp"
+
+namespace tsrun::cli {
+
+using Ids = std::vector<std::int32_t>;
+
+class Job {
+ public:
+  // Opens the model on every rank and sets up the mesh.
+  Job(const Arguments& arguments, const MpiSession& session);
+
+  const ModelFile& file() const { return *file_; }
+  const ModelConfig& config() const { return file_->config(); }
+  const Mesh& mesh() const { return *mesh_; }
+  JobFacts facts() const;
+
+  // What rank 0 makes becomes everyone's; what it refuses, everyone refuses.
+  std::vector<Ids> from_rank_0(const char* phase, const std::function<std::vector<Ids>()>& make) const;
+  std::string text_from_rank_0(const char* phase, const std::function<std::string()>& make) const;
+
+  // The plan for prompts of at most `longest` ids that grow by `grow`.
+  Plan plan(const Arguments& arguments, std::int64_t sequences, std::int64_t longest, std::int64_t grow) const;
+  // Why its layouts were taken, in a sentence.
+  std::string why(const Arguments& arguments) const;
+
+  // Refuses an empty list and ids outside the vocabulary, naming the first.
+  void validate_ids(const Ids& ids, const std::string& where) const;
+  // Ids of a text, by the model's tokenizer; refuses where there is none.
+  Ids encode(const std::string& text, const std::string& where) const;
+  const Tokenizer& tokenizer() const;
+  bool has_tokenizer() const { return file_->tokenizer().kind != TokenizerKind::none; }
+
+ private:
+  std::unique_ptr<ModelFile> file_;
+  std::unique_ptr<Mesh> mesh_;
+  mutable std::unique_ptr<Tokenizer> tokenizer_;  // built when first asked for
+  int threads_ = 1;
+};
+
+std::string explain_plan(const Engine& engine, const std::vector<Ids>& prompts);
+
+}  // namespace tsrun::cli

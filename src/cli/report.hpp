@@ -1,0 +1,37 @@
+// The report of a run: what it took, what was sent, what was held. Every second in it is wall-clock time.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "job.hpp"
+#include "tsrun/engine/generate.hpp"
+
+namespace tsrun::cli {
+
+struct RankSpread {
+  double min = 0, median = 0, max = 0;
+};
+
+// Numbers of all ranks together. Collective: every rank calls it.
+struct RunFacts {
+  struct Traffic {
+    TrafficRow row;
+    double bytes_mean = 0, predicted_mean = 0;
+    std::int64_t bytes_max = 0, predicted_max = 0;
+  };
+  std::vector<Traffic> traffic;
+  RankSpread compute, transfer, wait;
+  double load_seconds = 0;  // of the slowest rank
+  std::int64_t load_bytes = 0;
+  std::int64_t peak_rss = 0;  // of the largest rank
+};
+RunFacts gather_facts(const Engine& engine, const Mesh& mesh);
+
+// The fields that generate and score share: mesh, types, plan, traffic, memory.
+void add_run(Json& document, const Engine& engine, const RunFacts& facts, const std::string& why);
+Json timing_json(const GenerateTiming& timing, const RunFacts& facts);
+// Some twenty lines for people.
+std::string report_text(const Engine& engine, const RunFacts& facts, const GenerateTiming& timing, const JobFacts& job);
+
+}  // namespace tsrun::cli

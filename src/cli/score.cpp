@@ -1,0 +1,91 @@
+// tsrun score: log-probabilities and perplexity of given text.
+#include <cmath>
+#include <iostream>
+
+#include "commands.hpp"
+#include "job.hpp"
+#include "prompts.hpp"
+#include "report.hpp"
+#include "tsrun/core/text.hpp"
+#include "tsrun/store/logits_file.hpp"
+
+namespace tsrun::cli {
+namespace {
+
+std::vector<Ids> read_texts(const Arguments& a, const Job& job) {
+  std::vector<Ids> texts;
+  if (const auto path = a.text("tokens-file")) texts = parse_ids_file(*path);
+  if (const auto path = a.text("file")) texts.push_back(job.encode(read_file(*path), *path));
+  if (texts.empty()) refuse({.what = "there is no text", .where = "score", .next = "give -f FILE or --tokens-file FILE.json"});
+  for (std::size_t i = 0; i < texts.size(); ++i) job.validate_ids(texts[i], text("text ", i));
+  return texts;
+}
+
+void dump_logits(Engine& engine, const std::vector<Ids>& texts, const std::string& path, const Job& job) {
+  std::unique_ptr<LogitsFile> file;
+  const auto on_rank_0 = [&](const char* phase, const std::function<void()>& work) {
+    job.mesh().together(phase, [&] {
+      if (job.mesh().rank() == 0) work();
+    });
+  };
+  on_rank_0("opening the logits file", [&] { file = std::make_unique<LogitsFile>(path); });
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    on_rank_0("writing logits", [&] { file->begin(i, std::ssize(texts[i]), engine.config().V); });
+    all_logits(engine, texts[i], [&](std::int64_t, const std::vector<float>& part) {
+      on_rank_0("writing logits", [&] { file->append(part); });
+    });
+  }
+  on_rank_0("writing logits", [&] { file->commit(); });
+}
+
+}  // namespace
+
+po::options_description score_options() {
+  po::options_description o("What to score");
+  o.add_options()
+    ("file,f", po::value<std::string>()->value_name("FILE"), "a text file")
+    ("tokens-file", po::value<std::string>()->value_name("FILE.json"), "an array of arrays of ids")
+    ("logits", po::value<std::string>()->value_name("FILE.h5"), "also write all logits");
+  return o.add(model_options()).add(common_options());
+}
+
+int run_score(const Arguments& a, const Console& console, const MpiSession& session) {
+  const Job job(a, session);
+  const std::vector<Ids> texts = job.from_rank_0("reading the text", [&] { return read_texts(a, job); });
+  std::int64_t longest = 1, scored = 0;
+  for (const Ids& ids : texts) {
+    longest = std::max(longest, std::ssize(ids));
+    scored += std::ssize(ids) - 1;
+  }
+  Plan plan = job.plan(a, 1, longest, 0);
+  plan.widest = a.has("logits") ? Output::all_logits : Output::score;
+  Engine engine(job.file(), plan, job.mesh());
+  if (a.flag("explain") && console.prints()) std::cout << explain_plan(engine, texts);
+  const std::vector<std::vector<float>> scores = score(engine, texts);
+  if (const auto path = a.text("logits")) dump_logits(engine, texts, *path, job);
+
+  double nll = 0;
+  std::int64_t tokens = 0;
+  for (const auto& list : scores)
+    for (const float logprob : list) nll -= logprob;
+  for (const Ids& ids : texts) tokens += std::ssize(ids);
+  const double perplexity = scored > 0 ? std::exp(nll / static_cast<double>(scored)) : 0;
+  const RunFacts facts = gather_facts(engine, job.mesh());
+  if (console.prints()) std::cout << text(tokens, " tokens, nll ", nll, ", perplexity ", perplexity, "\n");
+  if (!console.json_wanted()) return 0;
+  Json document = envelope("score", job.facts());
+  add_run(document, engine, facts, job.why(a));
+  document["tokens"] = tokens;
+  document["nll"] = nll;
+  document["perplexity"] = scored > 0 ? Json(perplexity) : Json();
+  document["logprobs"] = Json::array();
+  for (const auto& list : scores) {
+    Json row = {nullptr};  // the first token has nothing before it
+    for (const float logprob : list) row.push_back(logprob);
+    document["logprobs"].push_back(std::move(row));
+  }
+  console.write(document);
+  return 0;
+}
+
+}  // namespace tsrun::cli
