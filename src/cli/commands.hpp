@@ -13,7 +13,9 @@ struct Command {
   const char* summary;
   po::options_description (*options)();
   std::vector<std::string> places;  // names of positional arguments
-  int (*run)(const Arguments& arguments, const Console& console, const MpiSession& session);
+  // One of the two: on the torus of an MPI job, or in one process without MPI.
+  int (*on_torus)(const Arguments& arguments, const Console& console, const MpiSession& session);
+  int (*alone)(const Arguments& arguments, const Console& console) = nullptr;
 };
 
 po::options_description generate_options();
@@ -21,8 +23,8 @@ int run_generate(const Arguments&, const Console&, const MpiSession&);
 po::options_description score_options();
 int run_score(const Arguments&, const Console&, const MpiSession&);
 po::options_description convert_options();
-int run_convert(const Arguments&, const Console&, const MpiSession&);
+int run_convert(const Arguments&, const Console&);
 po::options_description inspect_options();
-int run_inspect(const Arguments&, const Console&, const MpiSession&);
+int run_inspect(const Arguments&, const Console&);
 
 }  // namespace tsrun::cli

@@ -88,9 +88,7 @@ po::options_description convert_options() {
   return o.add(common_options());
 }
 
-int run_convert(const Arguments& a, const Console& console, const MpiSession& session) {
-  if (session.size() > 1)
-    refuse({.what = "convert runs on one rank", .where = "convert", .numbers = {{"ranks", std::int64_t{session.size()}}}, .next = "start it without mpirun"});
+int run_convert(const Arguments& a, const Console& console) {
   const std::string in = a.required("in", "write tsrun convert IN.gguf OUT.h5"), out = a.required("out", "write tsrun convert IN.gguf OUT.h5");
   const std::optional<DType> asked = asked_type(a);
   std::error_code ignored;

@@ -52,9 +52,7 @@ po::options_description inspect_options() {
   return o.add(common_options());
 }
 
-int run_inspect(const Arguments& a, const Console& console, const MpiSession& session) {
-  if (session.size() > 1)
-    refuse({.what = "inspect runs on one rank", .where = "inspect", .numbers = {{"ranks", std::int64_t{session.size()}}}, .next = "start it without mpirun"});
+int run_inspect(const Arguments& a, const Console& console) {
   const ModelFile file(a.required("file", "write tsrun inspect FILE.h5"));
   const bool verify = a.flag("verify");
   if (verify) {

@@ -36,7 +36,9 @@ MpiSession::~MpiSession() {
   if (std::uncaught_exceptions() == 0) MPI_Finalize();
 }
 
-std::string MpiSession::library() const {
+Launch launch_of_environment() { return {first_number(size_variables, 1), first_number(rank_variables, 0)}; }
+
+std::string mpi_library() {
   std::array<char, MPI_MAX_LIBRARY_VERSION_STRING> out{};
   int length = 0;
   MPI_Get_library_version(out.data(), &length);
@@ -44,15 +46,15 @@ std::string MpiSession::library() const {
   return all.substr(0, all.find_first_of(",\n"));
 }
 
-bool MpiSession::speaks() const { return size_ > 1 ? rank_ == 0 : first_number(rank_variables, 0) == 0; }
+bool MpiSession::speaks() const { return size_ > 1 ? rank_ == 0 : launch_of_environment().rank == 0; }
 
 void MpiSession::refuse_singletons() const {
-  const long told = first_number(size_variables, 1);
+  const long told = launch_of_environment().ranks;
   if (size_ == 1 && told > 1)
     refuse({.what = "this process is alone, but its launcher started several: launcher and MPI library do not match",
             .where = "launch",
             .numbers = {{"started", static_cast<std::int64_t>(told)}, {"in this job", std::int64_t{1}}},
-            .next = text("start with the mpirun of ", library(), ", or with srun --mpi=pmix under Slurm")});
+            .next = text("start with the mpirun of ", mpi_library(), ", or with srun --mpi=pmix under Slurm")});
 }
 
 std::string host_name() {

@@ -17,6 +17,14 @@
 
 namespace tsrun {
 
+// What the launcher told this process by its environment: 1 and 0 where there was none.
+struct Launch {
+  long ranks = 1;
+  long rank = 0;
+};
+Launch launch_of_environment();
+std::string mpi_library();  // "Open MPI v4.1.4"; may be asked without a session
+
 // MPI from start to end. Finalizes only on the road that all ranks take together: not while an exception unwinds.
 class MpiSession {
  public:
@@ -27,8 +35,7 @@ class MpiSession {
 
   int rank() const { return rank_; }
   int size() const { return size_; }
-  std::string library() const;  // "Open MPI v4.1.4, ..."
-  // Refuses n copies of a one-rank job that a wrong launcher started. `first` is true on the copy that should speak.
+  // Refuses n copies of a one-rank job that a wrong launcher started.
   void refuse_singletons() const;
   bool speaks() const;  // rank 0, and of n singletons the first
 

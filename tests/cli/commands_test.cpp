@@ -1,0 +1,154 @@
+// What the commands promise to scripts: fields, files, and the same text however it is run.
+#include "program.hpp"
+
+using namespace tsrun::test;
+
+namespace {
+
+Json generate(const std::string& arguments, int ranks = 0) { return json_of(run("generate --quiet --json - " + arguments, ranks)); }
+
+}  // namespace
+
+TEST_CASE("help lists what is built, and version says what it is made of") {
+  const Ended help = run("--help");
+  CHECK(help.status == 0);
+  for (const char* command : {"generate", "score", "convert", "inspect"}) {
+    CHECK(help.out.find(command) != std::string::npos);
+    CHECK(run(std::string(command) + " --help").status == 0);
+  }
+  for (const char* later : {"simulate", "calibrate"}) CHECK(help.out.find(later) == std::string::npos);
+  const Ended version = run("--version");
+  for (const char* part : {"tsrun ", "MPI ", "BLAS ", "HDF5 ", "SIMD "}) CHECK(version.out.find(part) != std::string::npos);
+}
+
+TEST_CASE("generate's document has the fields of the contract") {
+  const Json d = generate("-m " + demo + " -p 'In the beginning' -n 12", 4);
+  CHECK(d["schema"] == 1);
+  CHECK(d["command"] == "generate");
+  CHECK(d["clock"] == "wall");
+  CHECK(d["ranks"] == 4);
+  CHECK(d["hosts"] == 1);
+  for (const char* field : {"version", "threads", "oversubscribed", "mesh", "dtype", "kv_dtype", "chip", "tokens_sha256", "predicted"})
+    CHECK(d.contains(field));
+  for (const char* phase : {"prefill", "decode"})
+    for (const char* field : {"ffn", "attention", "why"}) CHECK(d["plan"][phase].contains(field));
+  const Json& sequence = d["sequences"][0];
+  CHECK(sequence["id"] == "0");
+  CHECK(sequence["prompt_tokens"].size() == 16);
+  CHECK(sequence["tokens"].size() == 12);
+  CHECK(sequence["finish"] == "length");
+  CHECK(sequence["text"].get<std::string>().size() == 12);
+  for (const char* field : {"load_s", "load_gb_per_s", "prefill_s", "prefill_tokens_per_s", "ttft_s", "decode_s", "decode_steps",
+                            "decode_tokens_per_s", "tpot_ms", "compute_s", "transfer_s", "wait_s"})
+    CHECK(d["timing"].contains(field));
+  CHECK(d["timing"]["decode_steps"] == 11);
+  for (const char* field : {"weights_bytes", "kv_bytes", "gathered_bytes", "activation_bytes", "predicted_peak_bytes", "peak_rss_bytes"})
+    CHECK(d["memory"].contains(field));
+  CHECK(d["traffic"].size() > 5);
+  for (const Json& row : d["traffic"]) {
+    for (const char* field : {"phase", "step", "tensor", "axis", "direction", "calls", "messages"}) CHECK(row.contains(field));
+    CHECK(row["bytes_per_rank"] == row["predicted_bytes_per_rank"]);
+    CHECK(row["bytes_per_rank_max"] == row["predicted_bytes_per_rank_max"]);
+  }
+}
+
+TEST_CASE("a text does not change with mesh, batch or slots, and the digest is over its ids") {
+  const Folder folder;
+  folder.write("prompts.jsonl", R"({"id": "a", "prompt": "In the beginning"}
+{"id": "b", "prompt": "And it came to pass"}
+
+{"id": 7, "prompt": "Emma"}
+)");
+  const std::string model = "-m " + demo + " -n 20 --dtype f32 --kv-dtype f32 ", batch = model + "-f " + (folder / "prompts.jsonl");
+  const Json alone = generate(model + "-p 'In the beginning'");
+  const Json together = generate(batch);
+  CHECK(together["sequences"][0]["tokens"] == alone["sequences"][0]["tokens"]);
+  CHECK(together["sequences"][2]["id"] == "7");
+  CHECK(generate(batch + " --batch 1")["tokens_sha256"] == together["tokens_sha256"]);
+  CHECK(generate(batch + " --batch 2 --prefill-chunk 3")["tokens_sha256"] == together["tokens_sha256"]);
+  CHECK(generate(batch + " --mesh 1x3x1 --layout ws1d/head", 3)["tokens_sha256"] == together["tokens_sha256"]);
+  CHECK(generate(batch + " --mesh 2x2x1", 4)["tokens_sha256"] == together["tokens_sha256"]);
+  const Json ids = generate(model + "--tokens 73,110 --tokens 65");
+  CHECK(ids["sequences"].size() == 2);
+  CHECK(ids["tokens_sha256"] != together["tokens_sha256"]);
+}
+
+TEST_CASE("a text streams to stdout after its prompt, and stops where asked") {
+  const Ended ended = run("generate -m " + demo + " -p 'In the beginning' -n 30 --stop LORD", 2);
+  CHECK(ended.status == 0);
+  CHECK(ended.out.rfind("In the beginning", 0) == 0);
+  CHECK(ended.err.find("wall clock") != std::string::npos);
+  CHECK(ended.err.find("predicted") != std::string::npos);
+  const Json stopped = generate("-m " + demo + " -p 'In the beginning' -n 60 --stop LORD", 2);
+  CHECK(stopped["sequences"][0]["finish"] == "stop");
+  CHECK(run("generate -m " + demo + " -p x -n 2 --explain").out.find("BLE_x") != std::string::npos);
+}
+
+TEST_CASE("sampling is repeatable and follows its seed") {
+  const std::string base = "-m " + demo + " -p 'The ' -n 24 --temp 0.9 --top-k 40 --top-p 0.95 --min-p 0.01 --repeat-penalty 1.1 ";
+  const Json one = generate(base + "-s 1"), again = generate(base + "--seed 1", 2), other = generate(base + "-s 2");
+  CHECK(one["tokens_sha256"] == again["tokens_sha256"]);
+  CHECK(one["tokens_sha256"] != other["tokens_sha256"]);
+}
+
+TEST_CASE("a results file survives its job: whole lines stay, a torn one is redone") {
+  const Folder folder;
+  std::string prompts;
+  for (int i = 0; i < 5; ++i) prompts += R"({"id": ")" + std::to_string(i) + R"(", "prompt": "Chapter )" + std::to_string(i) + "\"}\n";
+  folder.write("prompts.jsonl", prompts);
+  const std::string base = "generate --quiet -m " + demo + " -f " + (folder / "prompts.jsonl") + " -n 8 -o ";
+  CHECK(run(base + (folder / "whole.jsonl"), 2).status == 0);
+  const std::string whole = slurp(folder / "whole.jsonl");
+  CHECK(std::count(whole.begin(), whole.end(), '\n') == 6);
+  CHECK(Json::parse(whole.substr(0, whole.find('\n'))).contains("plan"));
+
+  // The job dies in the middle of the fourth result.
+  std::size_t end = 0;
+  for (int line = 0; line < 4; ++line) end = whole.find('\n', end) + 1;
+  folder.write("torn.jsonl", whole.substr(0, end + 10));
+  CHECK(run(base + (folder / "torn.jsonl"), 2).status == 2);  // not without --resume
+  CHECK(run(base + (folder / "torn.jsonl") + " --resume", 2).status == 0);
+  CHECK(slurp(folder / "torn.jsonl") == whole);
+  CHECK(run(base + (folder / "torn.jsonl") + " --resume", 2).status == 0);  // nothing left to do
+  CHECK(slurp(folder / "torn.jsonl") == whole);
+  const Ended other = run(base + (folder / "torn.jsonl") + " --resume -s 9", 2);
+  CHECK(other.status == 2);
+  CHECK(other.messages().size() == 1);
+}
+
+TEST_CASE("convert keeps types or makes them f32 and bf16, and inspect shows them") {
+  const Folder folder;
+  const std::string model = folder / "m.h5";
+  const Json converted = json_of(run("convert " + golden + "llama_gqa.gguf " + model + " --json -"));
+  CHECK(converted["types"]["F32->f32"] == converted["tensors"]);
+  CHECK(converted["bytes_in"] == converted["bytes_out"]);
+  const Json inspected = json_of(run("inspect " + model + " --verify --json -"));
+  CHECK(inspected["verified"] == true);
+  CHECK(inspected["config"]["H"] == 9);
+  CHECK(inspected["config"]["rope_pairing"] == "half");
+  CHECK(inspected["tensors"].size() == converted["tensors"]);
+  CHECK(inspected["tokenizer"]["kind"] == "none");
+  CHECK(run("inspect " + model + " --mesh 2x2x2").out.find("a rank of 2x2x2") != std::string::npos);
+  json_of(run("convert " + golden + "llama_gqa.gguf " + model + " --dtype bf16 --json -"));
+  for (const Json& t : json_of(run("inspect " + model + " --json -"))["tensors"])
+    CHECK(t["dtype"] == (t["shape"].size() == 2 ? "bf16" : "f32"));
+  CHECK(folder.files() == 1);
+}
+
+TEST_CASE("score gives natural logarithms, and logits where asked") {
+  const Folder folder;
+  folder.write("text.txt", "In the beginning God created the heaven and the earth.");
+  folder.write("ids.json", "[[73,110,32,116,104,101],[65,66]]");
+  const Json text = json_of(run("score -m " + demo + " -f " + (folder / "text.txt") + " --json -", 2));
+  CHECK(text["tokens"] == 54);
+  CHECK(text["logprobs"][0][0].is_null());
+  double nll = 0;
+  for (std::size_t i = 1; i < text["logprobs"][0].size(); ++i) nll -= text["logprobs"][0][i].get<double>();
+  CHECK(text["nll"].get<double>() == doctest::Approx(nll));
+  CHECK(text["perplexity"].get<double>() == doctest::Approx(std::exp(nll / 53)));
+  CHECK(text["perplexity"].get<double>() < 6);  // English, to a model of English
+  const Json ids = json_of(run("score -m " + demo + " --tokens-file " + (folder / "ids.json") + " --logits " + (folder / "logits.h5") + " --json -", 3));
+  CHECK(ids["logprobs"].size() == 2);
+  CHECK(std::filesystem::file_size(folder / "logits.h5") > (6 + 2) * 257 * 4);
+  CHECK(folder.files() == 3);
+}
