@@ -178,6 +178,7 @@ int run_generate(const Arguments& a, const Console& console, const MpiSession& s
     results_file = std::make_unique<ResultsFile>(*path, found, header);
   });
 
+  if (console.verbose()) std::cerr << to_text(plan) << "\n";
   Engine engine(job.file(), plan, job.mesh());
   if (a.flag("explain") && console.prints()) std::cout << explain_plan(engine, ids);
   Stream stream(console, job, prompts);

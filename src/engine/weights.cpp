@@ -75,6 +75,7 @@ DType held_type(DType stored, std::optional<DType> asked) {
 Weights::Weights(const ModelFile& file, const Torus& torus, const Coord& chip, const Layout& layout,
                  std::optional<DType> asked) {
   const Cutter cutter(file.config(), torus, chip);
+  TensorRows rows_read;  // memory that is used again and again
   std::vector<float> slab;
   for (const WeightUse& use : stored_weights(file.config(), layout)) {
     const StoredTensor& tensor = file.tensor(use.weight, use.layer);
@@ -93,7 +94,8 @@ Weights::Weights(const ModelFile& file, const Torus& torus, const Coord& chip, c
       for (std::int64_t done = 0; done < piece.count;) {
         const std::int64_t count = std::min(slab_rows(tensor), piece.count - done);
         slab.resize(static_cast<std::size_t>(count * spec.columns));
-        decode_rows(file.read_rows(tensor, piece.file + done, count), 0, count, slab.data());
+        file.read_rows(tensor, piece.file + done, count, rows_read);
+        decode_rows(rows_read, 0, count, slab.data());
         for (std::int64_t r = 0; r < count; ++r)
           for (const Piece& c : columns.pieces) {
             const float* const from = slab.data() + r * spec.columns + c.file;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <climits>
+#include <utility>
 
 #include "tsrun/core/text.hpp"
 
@@ -74,10 +76,18 @@ void Mesh::wait_all(std::vector<MPI_Request>& requests, const char* what) const 
   }
 }
 
+void Mesh::wait_for(const char* what, const std::function<int(MPI_Request*)>& start) const {
+  std::vector<MPI_Request> request(1, MPI_REQUEST_NULL);
+  const int code = start(request.data());
+  if (code != MPI_SUCCESS)
+    abort_job(static_cast<int>(Exit::broke), text("rank ", rank_, " on ", host_name(), ": ", mpi_text(code), " in ", what));
+  wait_all(request, what);
+}
+
 void Mesh::agree(const std::optional<Error>& mine, const char* phase) const {
   const int bad = mine ? rank_ : torus_.size();
   int lowest = 0;
-  MPI_Allreduce(&bad, &lowest, 1, MPI_INT, MPI_MIN, comm_);
+  wait_for(phase, [&](MPI_Request* r) { return MPI_Iallreduce(&bad, &lowest, 1, MPI_INT, MPI_MIN, comm_, r); });
   if (lowest == torus_.size()) return;
   // The lowest rank's message, so that every rank throws the same one.
   std::array<std::int64_t, 2> head{};
@@ -86,9 +96,9 @@ void Mesh::agree(const std::optional<Error>& mine, const char* phase) const {
     line = mine->what();
     head = {static_cast<std::int64_t>(mine->exit()), static_cast<std::int64_t>(line.size())};
   }
-  MPI_Bcast(head.data(), 2, MPI_INT64_T, lowest, comm_);
+  wait_for(phase, [&](MPI_Request* r) { return MPI_Ibcast(head.data(), 2, MPI_INT64_T, lowest, comm_, r); });
   line.resize(static_cast<std::size_t>(head[1]));
-  MPI_Bcast(line.data(), static_cast<int>(head[1]), MPI_CHAR, lowest, comm_);
+  wait_for(phase, [&](MPI_Request* r) { return MPI_Ibcast(line.data(), static_cast<int>(head[1]), MPI_CHAR, lowest, comm_, r); });
   if (lowest == rank_) throw Error(*mine);
   throw Error(static_cast<Exit>(head[0]), {.what = line, .where = text("rank ", lowest, " while ", phase)});
 }
@@ -105,25 +115,27 @@ void Mesh::together(const char* phase, const std::function<void()>& work) const 
 
 std::vector<double> Mesh::gather(double value) const {
   std::vector<double> all(static_cast<std::size_t>(size()));
-  MPI_Allgather(&value, 1, MPI_DOUBLE, all.data(), 1, MPI_DOUBLE, comm_);
+  wait_for("gathering statistics", [&](MPI_Request* r) {
+    return MPI_Iallgather(&value, 1, MPI_DOUBLE, all.data(), 1, MPI_DOUBLE, comm_, r);
+  });
   return all;
 }
 
-std::vector<std::int64_t> Mesh::sum(std::vector<std::int64_t> values) const {
-  MPI_Allreduce(MPI_IN_PLACE, values.data(), static_cast<int>(values.size()), MPI_INT64_T, MPI_SUM, comm_);
+std::vector<std::int64_t> Mesh::reduce(std::vector<std::int64_t> values, MPI_Op op) const {
+  wait_for("adding up statistics", [&](MPI_Request* r) {
+    return MPI_Iallreduce(MPI_IN_PLACE, values.data(), static_cast<int>(values.size()), MPI_INT64_T, op, comm_, r);
+  });
   return values;
 }
-
-std::vector<std::int64_t> Mesh::max(std::vector<std::int64_t> values) const {
-  MPI_Allreduce(MPI_IN_PLACE, values.data(), static_cast<int>(values.size()), MPI_INT64_T, MPI_MAX, comm_);
-  return values;
-}
+std::vector<std::int64_t> Mesh::sum(std::vector<std::int64_t> values) const { return reduce(std::move(values), MPI_SUM); }
+std::vector<std::int64_t> Mesh::max(std::vector<std::int64_t> values) const { return reduce(std::move(values), MPI_MAX); }
 
 std::string Mesh::broadcast(std::string from_rank_0) const {
   auto size = static_cast<std::int64_t>(from_rank_0.size());
-  MPI_Bcast(&size, 1, MPI_INT64_T, 0, comm_);
+  wait_for("a broadcast", [&](MPI_Request* r) { return MPI_Ibcast(&size, 1, MPI_INT64_T, 0, comm_, r); });
   from_rank_0.resize(static_cast<std::size_t>(size));
-  MPI_Bcast(from_rank_0.data(), static_cast<int>(size), MPI_CHAR, 0, comm_);
+  check(size <= INT_MAX, "what is broadcast is counted by an int");
+  wait_for("a broadcast", [&](MPI_Request* r) { return MPI_Ibcast(from_rank_0.data(), static_cast<int>(size), MPI_CHAR, 0, comm_, r); });
   return from_rank_0;
 }
 

@@ -57,11 +57,11 @@ class Folder {
   std::filesystem::path path_;
 };
 
-// `before` goes in front: environment, limits. ranks 0: without mpirun.
-inline Ended run(const std::string& arguments, int ranks = 0, const std::string& before = "") {
+// `before` goes in front: environment, limits. ranks 0: without mpirun. No run may hang.
+inline Ended run(const std::string& arguments, int ranks = 0, const std::string& before = "", int seconds = 60) {
   const Folder folder;
   const std::string launch = ranks == 0 ? "" : std::string(TSRUN_MPIRUN) + " " + std::to_string(ranks) + " ";
-  const std::string command = before + " timeout 60 " + launch + TSRUN_PROGRAM + " " + arguments + " >" + (folder / "out") + " 2>" + (folder / "err") + " </dev/null";
+  const std::string command = before + " timeout " + std::to_string(seconds) + " " + launch + TSRUN_PROGRAM + " " + arguments + " >" + (folder / "out") + " 2>" + (folder / "err") + " </dev/null";
   const int status = std::system(command.c_str());
   return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), slurp(folder / "out"), slurp(folder / "err")};
 }

