@@ -29,6 +29,17 @@ std::vector<LinkBytes> sent_bytes(const Schedule& schedule, std::int64_t block_b
   return links;
 }
 
+std::vector<std::pair<Axis, Direction>> used_links(Op collective, ScheduleName name, const Torus& torus, const AxisStack& group) {
+  std::vector<std::pair<Axis, Direction>> used;
+  for (int rank = 0; rank < torus.size(); ++rank)
+    for (const LinkBytes& link : sent_bytes(schedule_of(collective, name, torus, group, coord_of(torus, rank)), 1)) {
+      const std::pair<Axis, Direction> found(link.axis, link.direction);
+      if (std::find(used.begin(), used.end(), found) == used.end()) used.push_back(found);
+    }
+  std::sort(used.begin(), used.end());
+  return used;
+}
+
 double mean_sent_bytes(const Program& p, const Step& step) {
   std::int64_t bytes = 0;
   for (int rank = 0; rank < p.torus.size(); ++rank) {

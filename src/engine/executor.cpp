@@ -43,6 +43,12 @@ std::int32_t Executor::traffic_row(Phase phase, const Step& step, const std::str
   return static_cast<std::int32_t>(traffic_.size() - 1);
 }
 
+const Executor::Links& Executor::links_of(const Program& p, const Step& step) {
+  const auto [found, is_new] = links_.try_emplace({step.op, step.schedule, to_text(step.axes)});
+  if (is_new) found->second = used_links(step.op, step.schedule, p.torus, step.axes);
+  return found->second;
+}
+
 PreparedProgram Executor::prepare(Program program) {
   PreparedProgram ready{std::move(program), {}, {}, {}, {}};
   const Program& p = ready.program;
@@ -60,11 +66,11 @@ PreparedProgram Executor::prepare(Program program) {
     if (!is_collective(step.op)) continue;
     PreparedProgram::Collective c{schedule_of(step.op, step.schedule, p.torus, step.axes, mesh_.coord())};
     for (auto& directions : c.row) directions.fill(-1);
-    for (const LinkBytes& link : sent_bytes(c.schedule, block_elements(p, step, c.schedule) * activation_bytes)) {
-      const auto a = static_cast<std::size_t>(link.axis), d = static_cast<std::size_t>(link.direction);
-      c.row[a][d] = traffic_row(p.shape.phase, step, written(p, step), link.axis, link.direction);
-      c.predicted[a][d] = {link.messages, link.bytes};
-    }
+    for (const auto& [axis, direction] : links_of(p, step))
+      c.row[static_cast<std::size_t>(axis)][static_cast<std::size_t>(direction)] =
+          traffic_row(p.shape.phase, step, written(p, step), axis, direction);
+    for (const LinkBytes& link : sent_bytes(c.schedule, block_elements(p, step, c.schedule) * activation_bytes))
+      c.predicted[static_cast<std::size_t>(link.axis)][static_cast<std::size_t>(link.direction)] = {link.messages, link.bytes};
     ready.collectives.push_back(std::move(c));
   }
   return ready;

@@ -67,6 +67,7 @@ TEST_CASE("a text does not change with mesh, batch or slots, and the digest is o
   CHECK(generate(batch + " --batch 1")["tokens_sha256"] == together["tokens_sha256"]);
   CHECK(generate(batch + " --batch 2 --prefill-chunk 3")["tokens_sha256"] == together["tokens_sha256"]);
   CHECK(generate(batch + " --mesh 1x3x1 --layout ws1d/head", 3)["tokens_sha256"] == together["tokens_sha256"]);
+  CHECK(generate(batch + " --mesh 3x1x1", 3)["tokens_sha256"] == together["tokens_sha256"]);
   CHECK(generate(batch + " --mesh 2x2x1", 4)["tokens_sha256"] == together["tokens_sha256"]);
   const Json ids = generate(model + "--tokens 73,110 --tokens 65");
   CHECK(ids["sequences"].size() == 2);

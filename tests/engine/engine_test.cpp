@@ -6,15 +6,19 @@ using namespace tsrun::test;
 
 namespace {
 
+std::string name_of(const TrafficRow& row) {
+  return text(name(row.phase), " ", row.step, " ", row.tensor, " ", sign(row.direction), letter(row.axis));
+}
+
 const char* const layouts[] = {"ws1d/head", "ws2d/head"};
 
 }  // namespace
 
 TEST_CASE("f32 logits are within 1e-4 of the reference's deviation on every torus, and every byte sent was predicted") {
-  for (const std::string& name : golden_models) {
-    CAPTURE(name);
-    const GoldenFile file(name);
-    const auto golden = golden_logits(name);
+  for (const std::string& model : golden_models) {
+    CAPTURE(model);
+    const GoldenFile file(model);
+    const auto golden = golden_logits(model);
     for (const Torus& torus : tori_of(world_size())) {
       CAPTURE(to_text(torus));
       const Mesh mesh(torus, 60);
@@ -23,6 +27,10 @@ TEST_CASE("f32 logits are within 1e-4 of the reference's deviation on every toru
         Engine engine(*file, plan_for(torus, layout, 1), mesh);
         for (const GoldenSequence& sequence : golden) CHECK(distance(logits_of(engine, sequence.ids), sequence.logits) <= 1e-4);
         for (const TrafficRow& row : engine.traffic()) CHECK(row.bytes == row.predicted_bytes);
+        // Statistics are added up row by row: every rank must have the same ones.
+        std::string rows;
+        for (const TrafficRow& row : engine.traffic()) rows += text(name_of(row), "; ");
+        CHECK(mesh.broadcast(rows) == rows);
         CHECK((world_size() == 1) == engine.traffic().empty());
         CHECK(engine.weight_bytes() == engine.memory().weights);
       }

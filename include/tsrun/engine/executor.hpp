@@ -6,8 +6,11 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <span>
 #include <string>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "tsrun/collectives/collectives.hpp"
@@ -27,7 +30,8 @@ struct PassInput {
   std::span<const std::int32_t> targets{};    // Output::score: the token after each of them
 };
 
-// Bytes of one kind of step over one link direction, all calls together.
+// Bytes of one kind of step over one link direction, all calls together. Every rank has the same rows in the same order,
+// also those of links over which only others send.
 struct TrafficRow {
   Phase phase = Phase::prefill;
   std::string step;    // "all_gather"
@@ -52,7 +56,7 @@ struct PreparedProgram {
   Buffers buffers;
   struct Collective {
     Schedule schedule;
-    std::array<std::array<std::int32_t, 2>, axis_count> row{};  // into the traffic; -1 where nothing is sent
+    std::array<std::array<std::int32_t, 2>, axis_count> row{};  // into the traffic; -1 where no chip sends
     LinkCounts predicted{};                                     // of one call
   };
   std::vector<Collective> collectives;    // of the steps that are one, in order
@@ -74,6 +78,8 @@ class Executor {
 
  private:
   struct Run;  // one step's view of the pass
+  using Links = std::vector<std::pair<Axis, Direction>>;
+  const Links& links_of(const Program& program, const Step& step);
   std::int32_t traffic_row(Phase phase, const Step& step, const std::string& tensor, Axis axis, Direction direction);
 
   const Mesh& mesh_;
@@ -84,6 +90,7 @@ class Executor {
   Rotary rotary_;
   std::vector<float> arena_;
   std::vector<TrafficRow> traffic_;
+  std::map<std::tuple<Op, ScheduleName, std::string>, Links> links_;  // by kind of collective and group
   Seconds seconds_;
 };
 
