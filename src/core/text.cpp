@@ -22,8 +22,9 @@ std::string human_bytes(double bytes) {
 }
 
 std::string human_seconds(double seconds) {
-  if (seconds >= 1) return three_digits(seconds, "s");
-  if (seconds >= 1e-3) return three_digits(seconds * 1e3, "ms");
+  // From where the digits printed would round up to 1000 of the smaller unit.
+  if (seconds >= 0.9995) return three_digits(seconds, "s");
+  if (seconds >= 0.9995e-3) return three_digits(seconds * 1e3, "ms");
   return three_digits(seconds * 1e6, "us");
 }
 

@@ -1,7 +1,6 @@
 #include "tsrun/layout/torus.hpp"
 
 #include <charconv>
-#include <cmath>
 
 #include "tsrun/core/text.hpp"
 
@@ -28,11 +27,11 @@ Torus parse_torus(std::string_view words) {
 }
 
 Torus auto_torus(int chips, std::int64_t E, std::int64_t F) {
-  const double wanted = std::sqrt(chips * static_cast<double>(E) / static_cast<double>(F));
-  const auto away = [wanted](int x) { return std::abs(std::log(x / wanted)); };
+  // Of two divisors X < x the larger is at least as near to w = sqrt(n E / F) in ratio if x / w <= w / X, that is
+  // X x <= w^2: whole numbers, so that a tie (8 chips, F = 4E) does not hang on the last bit of a logarithm.
   int X = 1;
-  for (int x = 1; x <= chips; ++x)
-    if (chips % x == 0 && away(x) < away(X)) X = x;
+  for (int x = 2; x <= chips; ++x)
+    if (chips % x == 0 && static_cast<std::int64_t>(X) * x * F <= chips * E) X = x;
   int Y = 1;
   for (int y = 1; y * y <= chips / X; ++y)
     if (chips / X % y == 0) Y = y;

@@ -38,8 +38,10 @@ bool find_value(const Word<Enum> (&table)[n], std::string_view word, Enum& out) 
   return false;
 }
 
-// Far above any model, far below where products of three sizes wrap.
-constexpr std::int64_t largest_size = std::int64_t{1} << 24;
+// Far above any model, and low enough that 10,000 layers of seven matrices of largest x largest floats are below 2^63
+// bytes: whoever multiplies the sizes of a validated model need not fear that they wrap.
+constexpr std::int64_t largest_size = std::int64_t{1} << 22;
+constexpr std::int64_t longest_context = std::int64_t{1} << 24;
 
 }  // namespace
 
@@ -60,10 +62,12 @@ void validate(const ModelConfig& c, const std::string& where) {
                         .next = "the file is damaged or not a model that tsrun knows; convert it again"});
   };
   const std::pair<const char*, std::int64_t> sizes[] = {{"layers", c.layers}, {"E", c.E}, {"F", c.F}, {"H", c.H},
-                                                        {"K", c.K}, {"Q", c.Q}, {"V", c.V}, {"context", c.context}};
+                                                        {"K", c.K}, {"Q", c.Q}, {"V", c.V}};
   for (const auto& [size_name, size] : sizes)
     require(size >= 1 && size <= largest_size, text("the model's size ", size_name, " is missing or absurd"),
             {{size_name, size}, {"largest", largest_size}});
+  require(c.context >= 1 && c.context <= longest_context, "the model's size context is missing or absurd",
+          {{"context", c.context}, {"largest", longest_context}});
   require(c.layers <= 10000, "the model has too many layers", {{"layers", c.layers}, {"largest", std::int64_t{10000}}});
   require(c.H * c.Q <= largest_size, "the query heads are too wide together", {{"H", c.H}, {"Q", c.Q}});
   require(c.H % c.K == 0, "the query heads are not a multiple of the key/value heads", {{"H", c.H}, {"K", c.K}});
@@ -78,7 +82,8 @@ void validate(const ModelConfig& c, const std::string& where) {
   require(std::isfinite(c.rope_factor) && c.rope_factor > 0, "the rotary scaling factor is not positive",
           {{"rope_factor", c.rope_factor}});
   if (c.rope_scaling == RopeScaling::llama3)
-    require(c.rope_original_context >= 1 && c.rope_high_freq_factor > c.rope_low_freq_factor && c.rope_low_freq_factor > 0,
+    require(c.rope_original_context >= 1 && std::isfinite(c.rope_high_freq_factor) &&
+                c.rope_high_freq_factor > c.rope_low_freq_factor && c.rope_low_freq_factor > 0,
             "the Llama 3 rotary scaling contradicts itself",
             {{"low", c.rope_low_freq_factor}, {"high", c.rope_high_freq_factor}, {"original context", c.rope_original_context}});
 }

@@ -64,7 +64,8 @@ std::string to_text(const Torus& torus);           // "4x4x8"
 Torus parse_torus(std::string_view text);          // refuses anything but XxYxZ of positive numbers
 
 // The torus for n chips until a planner chooses: X is the divisor of n nearest in ratio to sqrt(n E / F), which
-// balances the two activation volumes of the 2D feed-forward, then Y <= Z as equal as possible (paper section 3.2.2).
+// balances the two activation volumes of the 2D feed-forward (the larger of two equally near), then Y <= Z as equal as
+// possible (paper section 3.2.2).
 Torus auto_torus(int chips, std::int64_t E, std::int64_t F);
 
 }  // namespace tsrun

@@ -1,0 +1,108 @@
+// The torus, its ranks and coordinates, and the choice of a torus for a number of chips.
+#include "tsrun/layout/torus.hpp"
+
+#include <doctest/doctest.h>
+
+#include <set>
+#include <vector>
+
+#include "every.hpp"
+
+using namespace tsrun;
+using namespace tsrun::test;
+
+TEST_CASE("stacks and sets") {
+  CHECK(every_set().size() == 8);
+  CHECK(every_stack().size() == 16);
+  AxisStack stack{Axis::z, Axis::x};
+  CHECK(stack.minor() == Axis::x);
+  CHECK(stack[0] == Axis::z);
+  CHECK(to_text(stack) == "zx");
+  CHECK(to_text(stack.set()) == "xz");
+  CHECK(stack.reversed() == AxisStack{Axis::x, Axis::z});
+  CHECK(stack.only({Axis::x, Axis::y}) == AxisStack{Axis::x});
+  CHECK_THROWS_AS(stack.push(Axis::z), std::logic_error);
+  stack.pop();
+  CHECK(stack == AxisStack{Axis::z});  // what was popped leaves no trace in the comparison
+  stack.pop();
+  CHECK(stack == AxisStack{});
+  CHECK_THROWS_AS(stack.pop(), std::logic_error);
+  for (const AxisStack& s : every_stack()) CHECK(s.reversed().reversed() == s);
+  for (const AxisSet a : every_set())
+    for (const AxisSet b : every_set()) {
+      CHECK((a - b) == (a & (axes_xyz - b)));
+      CHECK((a | b).contains(a));
+      CHECK(a.contains(b) == ((a & b) == b));
+      for (const Axis axis : all_axes) CHECK((a | b).has(axis) == (a.has(axis) || b.has(axis)));
+    }
+  CHECK(axes_xyz.without(Axis::y) == AxisSet{Axis::x, Axis::z});
+}
+
+TEST_CASE("rank and coordinates are two names of a chip") {
+  for (const Torus& torus : some_tori())
+    for (int rank = 0; rank < torus.size(); ++rank) CHECK(rank_of(torus, coord_of(torus, rank)) == rank);
+  CHECK(rank_of({2, 3, 4}, {1, 2, 3}) == (1 * 3 + 2) * 4 + 3);
+}
+
+TEST_CASE("walking around an axis comes back, and plus undoes minus") {
+  for (const Torus& torus : some_tori())
+    for (int rank = 0; rank < torus.size(); ++rank)
+      for (const Axis a : all_axes) {
+        const Coord chip = coord_of(torus, rank);
+        CHECK(shifted(torus, chip, a, Direction::plus, torus.size(a)) == chip);
+        for (const Direction d : {Direction::plus, Direction::minus})
+          for (const int hops : {0, 1, 2, 9}) CHECK(shifted(torus, shifted(torus, chip, a, d, hops), a, opposite(d), hops) == chip);
+      }
+  CHECK(shifted({4, 1, 1}, {3, 0, 0}, Axis::x, Direction::plus) == Coord{0, 0, 0});
+}
+
+TEST_CASE("the blocks of a stack are numbered once over the chips along it") {
+  for (const Torus& torus : some_tori())
+    for (const AxisStack& stack : every_stack()) {
+      std::multiset<int> blocks;
+      for (int rank = 0; rank < torus.size(); ++rank) blocks.insert(block_of(torus, stack, coord_of(torus, rank)));
+      const int cut = torus.size(stack);
+      for (int block = 0; block < cut; ++block) CHECK(blocks.count(block) == static_cast<std::size_t>(torus.size() / cut));
+    }
+}
+
+TEST_CASE("a mesh is written as it is read, and nothing else is read") {
+  for (const Torus& torus : some_tori()) CHECK(parse_torus(to_text(torus)) == torus);
+  for (const char* const text : {"", "2", "2x2", "2x2x2x2", "2x2x", "x2x2", "0x1x1", "-1x1x1", "2x2x2 ", " 2x2x2", "2X2X2", "2x 2x2", "2,2,2",
+                                 "99999999999x1x1", "4097x1x1", "auto", "axbxc", "+2x2x2"}) {
+    CAPTURE(text);
+    try {
+      parse_torus(text);
+      FAIL("accepted");
+    } catch (const Error& error) {
+      CHECK(error.exit() == Exit::request);
+      CHECK(std::string(error.what()).find("--mesh") != std::string::npos);
+    }
+  }
+}
+
+TEST_CASE("the automatic torus takes the X nearest to sqrt(nE/F), and Y <= Z as equal as possible") {
+  CHECK(auto_torus(64, 1024, 4096) == Torus{4, 4, 4});
+  CHECK(auto_torus(8, 256, 1024) == Torus{2, 2, 2});  // 1 and 2 are equally near to the root of 2: the larger
+  CHECK(auto_torus(8, 256, 256) == Torus{4, 1, 2});   // likewise 2 and 4
+  CHECK(auto_torus(1, 576, 1536) == Torus{1, 1, 1});
+  CHECK(auto_torus(2, 576, 1536) == Torus{1, 1, 2});
+  CHECK(auto_torus(7, 576, 1536) == Torus{1, 1, 7});
+  CHECK(auto_torus(12, 576, 1536) == Torus{2, 2, 3});
+  const std::pair<std::int64_t, std::int64_t> widths[] = {{576, 1536}, {18432, 73728}, {4096, 11008}, {512, 512}, {1024, 256}};
+  for (int chips = 1; chips <= 512; ++chips)
+    for (const auto& width : widths) {
+      const std::int64_t E = width.first, F = width.second;
+      const Torus torus = auto_torus(chips, E, F);
+      CAPTURE(chips);
+      CAPTURE(E);
+      CHECK(torus.size() == chips);
+      CHECK(torus.Y <= torus.Z);
+      // No divisor is nearer in ratio: with w^2 = n E / F, x beats X where max(x/w, w/x) < max(X/w, w/X).
+      const double w2 = static_cast<double>(chips) * static_cast<double>(E) / static_cast<double>(F);
+      const auto away = [w2](int x) { return std::max(x * x / w2, w2 / (static_cast<double>(x) * x)); };
+      for (int x = 1; x <= chips; ++x)
+        if (chips % x == 0) CHECK(away(torus.X) <= away(x) * (1 + 1e-12));
+      for (int y = torus.Y + 1; y * y <= chips / torus.X; ++y) CHECK(chips / torus.X % y != 0);
+    }
+}
