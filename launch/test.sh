@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# launch/test.sh [long] [debug|release|asan|ubsan]
+#
+# Installs what is missing, builds (release by default) and runs the tests, as many at once as there are cores. `long` adds those
+# that take minutes: 64 ranks, the widest meshes. Ends with ctest's summary, and red if a test fails or none ran.
+set -euo pipefail
+
+here=$(cd -P "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+variant=release
+selection=(--label-exclude '^long$')
+for word in "$@"; do
+  case $word in
+    long) selection=() ;;
+    debug | release | asan | ubsan) variant=$word ;;
+    *) sed -n '2s/^# //p' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
+  esac
+done
+
+"$here/build.sh" "$variant"
+exec ctest --test-dir "$(dirname "$here")/build/$variant" --parallel "$(nproc)" --no-tests=error --output-on-failure \
+  "${selection[@]}" </dev/null
