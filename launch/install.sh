@@ -16,6 +16,13 @@ packages=(
 )
 if [[ ${CXX:-} == *clang* ]]; then packages+=(clang libomp-dev); fi
 
+# mpirun asks for "localhost" some dozen times. A bare chroot has no /etc/hosts to answer from, and a name server that does not
+# know the name, or is slow, makes each start take from 10 to 50 seconds.
+if [[ ! -e /etc/hosts && -w /etc ]]; then
+  echo "launch/install.sh: there is no /etc/hosts; writing one that knows localhost"
+  printf '127.0.0.1\tlocalhost\n::1\tlocalhost\n' >/etc/hosts
+fi
+
 if ! command -v dpkg-query >/dev/null; then
   echo "launch/install.sh: not a Debian; what Debian calls ${packages[*]} is taken from what is here"
   exit 0

@@ -10,7 +10,9 @@ namespace tsrun {
 namespace {
 
 // Bytes that are printable in Latin-1 stand for themselves; the others are numbered from U+0100.
-constexpr bool stands_for_itself(unsigned byte) { return (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174; }
+constexpr bool stands_for_itself(unsigned byte) {
+  return (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174;
+}
 
 constexpr std::array<unsigned, 256> alphabet = [] {
   std::array<unsigned, 256> letters{};
@@ -37,6 +39,25 @@ struct Candidate {
   bool operator<(const Candidate& other) const { return rank != other.rank ? rank > other.rank : at > other.at; }
 };
 
+std::int64_t number(std::size_t n) { return static_cast<std::int64_t>(n); }
+
+[[noreturn]] void contradiction(std::string what, const std::string& where, Numbers numbers) {
+  refuse({.what = std::move(what), .where = where, .numbers = std::move(numbers),
+          .next = "convert the model again from an undamaged file"});
+}
+
+// Tokens that are not in use may repeat a filler text; any other text means one id.
+std::unordered_map<std::string_view, std::int32_t> ids_by_text(const TokenizerData& data, const std::string& where) {
+  std::unordered_map<std::string_view, std::int32_t> id_of;
+  for (std::size_t i = 0; i < data.tokens.size(); ++i) {
+    const auto [first, is_new] = id_of.emplace(data.tokens[i], static_cast<std::int32_t>(i));
+    if (!is_new && data.types[i] != TokenType::unused)
+      contradiction(text("two tokens have the text \"", data.tokens[i], "\""), where,
+                    {{"id", std::int64_t{first->second}}, {"again", number(i)}});
+  }
+  return id_of;
+}
+
 }  // namespace
 
 bool bytes_of_token(std::string_view text, std::string& bytes) {
@@ -44,8 +65,11 @@ bool bytes_of_token(std::string_view text, std::string& bytes) {
   for (std::size_t i = 0; i < text.size(); ++i) {
     const auto c = static_cast<unsigned char>(text[i]);
     unsigned letter = c;
-    if (c >= 0xc2 && c <= 0xc5 && i + 1 < text.size()) letter = (c & 0x1fU) << 6 | (static_cast<unsigned char>(text[++i]) & 0x3fU);
-    else if (c >= 0x80) return false;
+    if (c >= 0xc2 && c <= 0xc5 && i + 1 < text.size()) {
+      letter = (c & 0x1fU) << 6 | (static_cast<unsigned char>(text[++i]) & 0x3fU);
+    } else if (c >= 0x80) {
+      return false;
+    }
     if (letter >= byte_of.size() || byte_of[letter] < 0) return false;
     bytes += static_cast<char>(byte_of[letter]);
   }
@@ -59,33 +83,39 @@ std::string letter_of_byte(unsigned char byte) {
 }
 
 Bpe::Bpe(const TokenizerData& data, const std::string& where) {
-  std::unordered_map<std::string_view, std::int32_t> id_of;
-  for (std::size_t i = 0; i < data.tokens.size(); ++i) id_of.emplace(data.tokens[i], static_cast<std::int32_t>(i));
-  const auto id = [&](const std::string& token, std::size_t merge) {
-    const auto found = id_of.find(token);
-    if (found == id_of.end())
-      refuse({.what = text("a merge names the token \"", token, "\", which the vocabulary lacks"), .where = where,
-              .numbers = {{"merge", static_cast<std::int64_t>(merge)}, {"tokens", static_cast<std::int64_t>(data.tokens.size())}},
-              .next = "convert the model again from an undamaged file"});
-    return found->second;
-  };
+  const IdOf id_of = ids_by_text(data, where);
   for (unsigned b = 0; b < 256; ++b) {
     const auto found = id_of.find(letter_of_byte(static_cast<unsigned char>(b)));
     of_byte_[b] = found != id_of.end() ? found->second : data.unknown.value_or(-1);
   }
-  for (std::size_t m = 0; m < data.merges.size(); ++m) {
-    const std::string& words = data.merges[m];
-    const std::size_t space = words.find(' ');
-    if (space == std::string::npos || words.find(' ', space + 1) != std::string::npos)
-      refuse({.what = text("the merge \"", words, "\" is not two tokens"), .where = where, .numbers = {{"merge", static_cast<std::int64_t>(m)}},
-              .next = "convert the model again from an undamaged file"});
-    const std::string left = words.substr(0, space), right = words.substr(space + 1);
-    merges_.emplace(pair(id(left, m), id(right, m)), Merge{static_cast<std::int32_t>(m), id(left + right, m)});
-  }
+  read_merges(data, id_of, where);
   if (!data.ignore_merges) return;
   std::string bytes;
   for (std::size_t i = 0; i < data.tokens.size(); ++i)
-    if (data.types[i] == TokenType::normal && bytes_of_token(data.tokens[i], bytes)) whole_.emplace(bytes, static_cast<std::int32_t>(i));
+    if (data.types[i] == TokenType::normal && bytes_of_token(data.tokens[i], bytes))
+      whole_.emplace(bytes, static_cast<std::int32_t>(i));
+}
+
+void Bpe::read_merges(const TokenizerData& data, const IdOf& id_of, const std::string& where) {
+  for (std::size_t m = 0; m < data.merges.size(); ++m) {
+    const std::string& words = data.merges[m];
+    const auto id = [&](const std::string& token) {
+      const auto found = id_of.find(token);
+      if (found == id_of.end())
+        contradiction(text("a merge names the token \"", token, "\", which the vocabulary lacks"), where,
+                      {{"merge", number(m)}, {"tokens", number(data.tokens.size())}});
+      return found->second;
+    };
+    const std::size_t space = words.find(' ');
+    if (space == std::string::npos || words.find(' ', space + 1) != std::string::npos)
+      contradiction(text("the merge \"", words, "\" is not two tokens"), where, {{"merge", number(m)}});
+    const std::string left = words.substr(0, space), right = words.substr(space + 1);
+    const Merge merge{static_cast<std::int32_t>(m), id(left + right)};
+    const auto [first, is_new] = merges_.emplace(pair(id(left), id(right)), merge);
+    if (!is_new)
+      contradiction(text("the merge \"", words, "\" has two ranks"), where,
+                    {{"merge", std::int64_t{first->second.rank}}, {"again", number(m)}});
+  }
 }
 
 void Bpe::encode(std::string_view piece, std::vector<std::int32_t>& ids) const {
@@ -106,7 +136,8 @@ void Bpe::merge(std::string_view piece, std::vector<std::int32_t>& ids) const {
   for (std::int32_t i = 0; i < n; ++i) {
     const auto byte = static_cast<unsigned char>(piece[static_cast<std::size_t>(i)]);
     if (of_byte_[byte] < 0)
-      refuse({.what = "the vocabulary has no token for a byte of the text, and none for the unknown", .numbers = {{"byte", std::int64_t{byte}}},
+      refuse({.what = "the vocabulary has no token for a byte of the text, and none for the unknown",
+              .where = "the text to encode", .numbers = {{"byte", std::int64_t{byte}}},
               .next = "leave the character out"});
     symbols.push_back({of_byte_[byte], i - 1, i + 1 < n ? i + 1 : -1});
   }

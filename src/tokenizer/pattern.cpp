@@ -24,13 +24,15 @@ struct Named {
 
 constexpr const char* gpt2 = R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\p{L}\p{N})" SPACE "]+|" ENDS_IN_SPACE;
 
+// Llama 3's and Qwen 2's patterns are one but for how many digits may stand together.
+#define WORDS R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|)"
+#define MARKS_AND_LINES R"(| ?[^\p{L}\p{N})" SPACE "]+[\\r\\n]*|" SPACES "*[\\r\\n]+|" ENDS_IN_SPACE
+
 constexpr Named patterns[] = {
     {"gpt2", nullptr, gpt2},
     {"smollm", R"(\p{N})", gpt2},  // every digit for itself, the rest as in GPT-2
-    {"llama3", nullptr,
-     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\p{L}\p{N})" SPACE "]+[\\r\\n]*|" SPACES "*[\\r\\n]+|" ENDS_IN_SPACE},
-    {"qwen2", nullptr,
-     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\p{L}\p{N})" SPACE "]+[\\r\\n]*|" SPACES "*[\\r\\n]+|" ENDS_IN_SPACE},
+    {"llama3", nullptr, WORDS R"(\p{N}{1,3})" MARKS_AND_LINES},
+    {"qwen2", nullptr, WORDS R"(\p{N})" MARKS_AND_LINES},
 };
 
 struct FreeCode {
@@ -42,23 +44,31 @@ struct FreeMatch {
 using Code = std::unique_ptr<pcre2_code, FreeCode>;
 using Match = std::unique_ptr<pcre2_match_data, FreeMatch>;
 
+PCRE2_SPTR bytes_of(const char* text) { return reinterpret_cast<PCRE2_SPTR>(text); }
+
 Code compiled(const char* pattern) {
   int error = 0;
   PCRE2_SIZE offset = 0;
-  Code code(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern), PCRE2_ZERO_TERMINATED, PCRE2_UTF | PCRE2_UCP, &error, &offset, nullptr));
+  Code code(pcre2_compile(bytes_of(pattern), PCRE2_ZERO_TERMINATED, PCRE2_UTF | PCRE2_UCP, &error, &offset, nullptr));
   check(code != nullptr, "the pre-tokenizer patterns compile");
   pcre2_jit_compile(code.get(), PCRE2_JIT_COMPLETE);  // without a JIT the interpreter serves
   return code;
 }
 
+std::string words_of(int error) {
+  unsigned char words[128] = {};
+  pcre2_get_error_message(error, words, sizeof words);
+  return reinterpret_cast<const char*>(words);
+}
+
 // The next match at or after `from`; false if there is none.
 bool find(const pcre2_code* code, std::string_view text, std::size_t from, pcre2_match_data* match) {
-  const int found = pcre2_match(code, reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), from, PCRE2_NO_UTF_CHECK, match, nullptr);
+  const int found = pcre2_match(code, bytes_of(text.data()), text.size(), from, PCRE2_NO_UTF_CHECK, match, nullptr);
   if (found == PCRE2_ERROR_NOMATCH) return false;
   if (found < 0)
-    refuse({.what = "the pre-tokenizer gave up on the text", .where = "tokenizer",
+    refuse({.what = "the pre-tokenizer gave up on the text: " + words_of(found), .where = "the text to encode",
             .numbers = {{"PCRE2 error", std::int64_t{found}}, {"text bytes", static_cast<std::int64_t>(text.size())}},
-            .next = "split the text into shorter prompts"});
+            .next = "split the text into shorter prompts, or its long runs of spaces"});
   return true;
 }
 
@@ -74,14 +84,6 @@ void walk(const pcre2_code* code, std::string_view text, const Match& match, con
     piece(text.substr(bounds[0], at - bounds[0]), true);
   }
   if (at < text.size()) piece(text.substr(at), false);
-}
-
-void refuse_invalid_utf8(const pcre2_code* code, std::string_view text, const Match& match) {
-  const int found = pcre2_match(code, reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), 0, PCRE2_ANCHORED, match.get(), nullptr);
-  if (found > PCRE2_ERROR_UTF8_ERR1 || found < PCRE2_ERROR_UTF8_ERR21) return;
-  refuse({.what = "the text is not valid UTF-8", .where = "",
-          .numbers = {{"byte offset", static_cast<std::int64_t>(pcre2_get_startchar(match.get()))}},
-          .next = "convert it to UTF-8"});
 }
 
 }  // namespace
@@ -108,16 +110,25 @@ Pattern::Pattern(const std::string& name, const std::string& where) {
 Pattern::Pattern(Pattern&&) noexcept = default;
 Pattern::~Pattern() = default;
 
+// PCRE2 checks the whole text before it looks for a match.
+std::optional<std::size_t> Pattern::invalid_utf8(std::string_view text) const {
+  const pcre2_code* const code = state_->pieces.get();
+  const Match match(pcre2_match_data_create_from_pattern(code, nullptr));
+  const int found = pcre2_match(code, bytes_of(text.data()), text.size(), 0, PCRE2_ANCHORED, match.get(), nullptr);
+  if (found > PCRE2_ERROR_UTF8_ERR1 || found < PCRE2_ERROR_UTF8_ERR21) return std::nullopt;
+  return pcre2_get_startchar(match.get());
+}
+
 void Pattern::split(std::string_view text, const std::function<void(std::string_view)>& piece) const {
   const pcre2_code* const pieces = state_->pieces.get();
   const Match match(pcre2_match_data_create_from_pattern(pieces, nullptr));
-  refuse_invalid_utf8(pieces, text, match);
   const auto all = [&](std::string_view part) {
     walk(pieces, part, match, [&piece](std::string_view p, bool) { piece(p); });
   };
   if (!state_->isolated) return all(text);
   const Match first(pcre2_match_data_create_from_pattern(state_->isolated.get(), nullptr));
-  walk(state_->isolated.get(), text, first, [&](std::string_view part, bool isolated) { isolated ? piece(part) : all(part); });
+  walk(state_->isolated.get(), text, first,
+       [&](std::string_view part, bool isolated) { isolated ? piece(part) : all(part); });
 }
 
 }  // namespace tsrun

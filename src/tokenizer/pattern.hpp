@@ -1,8 +1,10 @@
 // Pre-tokenizer patterns: how a text falls into the pieces that merges never cross.
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -15,7 +17,11 @@ class Pattern {
   Pattern(Pattern&&) noexcept;
   ~Pattern();
 
-  // Calls piece(...) for each piece in order; together they are the text. Refuses invalid UTF-8, naming the offset.
+  // The offset of the first byte that is not UTF-8, if there is one.
+  std::optional<std::size_t> invalid_utf8(std::string_view text) const;
+
+  // Calls piece(...) for each piece in order; together they are the text, which must be UTF-8. A text on which PCRE2
+  // gives up is refused.
   void split(std::string_view text, const std::function<void(std::string_view)>& piece) const;
 
  private:

@@ -1,6 +1,8 @@
 #include "tsrun/tokenizer/tokenizer.hpp"
 
 #include <algorithm>
+#include <iterator>
+#include <limits>
 #include <optional>
 
 #include "bpe.hpp"
@@ -17,22 +19,35 @@ struct SpecialToken {
 };
 
 void require(bool holds, const std::string& what, const std::string& where, Numbers numbers) {
-  if (!holds) refuse({.what = what, .where = where, .numbers = std::move(numbers), .next = "convert the model again from an undamaged file"});
+  if (!holds)
+    refuse({.what = what, .where = where, .numbers = std::move(numbers),
+            .next = "convert the model again from an undamaged file"});
 }
 
 void validate(const TokenizerData& d, const std::string& where) {
   const auto tokens = static_cast<std::int64_t>(d.tokens.size());
   require(d.types.size() == d.tokens.size(), "the tokenizer has another number of token types than of tokens", where,
           {{"types", static_cast<std::int64_t>(d.types.size())}, {"tokens", tokens}});
-  if (tokens == 0) return;  // raw bytes without names
+  const bool nameless = d.kind == TokenizerKind::bytes && tokens == 0;  // ids of raw bytes need no names
+  if (d.kind == TokenizerKind::bpe) require(tokens > 0, "the tokenizer has no tokens", where, {{"tokens", tokens}});
+  else require(nameless || tokens >= 256, "the tokenizer of raw bytes has fewer tokens than bytes", where,
+               {{"tokens", tokens}, {"bytes", 256}});
   std::vector<std::int32_t> ids = d.ends;
   for (const auto& id : {d.bos, d.eos, d.unknown, d.pad})
     if (id) ids.push_back(*id);
   for (const std::int32_t id : ids)
-    require(id >= 0 && id < tokens, "a special id of the tokenizer is outside its vocabulary", where, {{"id", std::int64_t{id}}, {"tokens", tokens}});
+    require(id >= 0 && (nameless || id < tokens), "a special id of the tokenizer is outside its vocabulary", where,
+            {{"id", std::int64_t{id}}, {"tokens", tokens}});
+  const Numbers size = {{"tokens", tokens}};
+  require(!d.add_bos || d.bos, "the tokenizer adds a beginning of text (BOS), but names none", where, size);
+  require(!d.add_eos || d.eos, "the tokenizer adds an end of text (EOS), but names none", where, size);
 }
 
 bool is_special(TokenType type) { return type == TokenType::control || type == TokenType::user_defined; }
+
+bool longer_first(const SpecialToken& a, const SpecialToken& b) {
+  return a.text.size() != b.text.size() ? a.text.size() > b.text.size() : a.text < b.text;
+}
 
 }  // namespace
 
@@ -48,11 +63,45 @@ struct Tokenizer::State {
       if (text.compare(at, s.text.size(), s.text) == 0) return &s;
     return nullptr;
   }
+  void add_special(std::int32_t id) {
+    const std::string& text = data.tokens[static_cast<std::size_t>(id)];
+    special[static_cast<unsigned char>(text[0])].push_back({text, id});
+  }
+  void order_special(const std::string& where);
+  void refuse_what_no_text_is(std::string_view text) const;
   void encode_plain(std::string_view text, std::vector<std::int32_t>& ids) const {
     if (bpe) pattern->split(text, [&](std::string_view piece) { bpe->encode(piece, ids); });
     else for (const char c : text) ids.push_back(static_cast<unsigned char>(c));
   }
 };
+
+// Of two special tokens with one text, one would never be found; one that is not UTF-8 would cut a character in two.
+void Tokenizer::State::order_special(const std::string& where) {
+  for (auto& list : special) {
+    std::sort(list.begin(), list.end(), longer_first);
+    const auto same_text = [](const SpecialToken& a, const SpecialToken& b) { return a.text == b.text; };
+    const auto same = std::adjacent_find(list.begin(), list.end(), same_text);
+    if (same != list.end())
+      require(false, tsrun::text("two special tokens have the text \"", same->text, "\""), where,
+              {{"id", std::int64_t{same->id}}, {"again", std::int64_t{std::next(same)->id}}});
+    for (const SpecialToken& s : list)
+      require(!pattern || !pattern->invalid_utf8(s.text), "the text of a special token is not valid UTF-8", where,
+              {{"id", std::int64_t{s.id}}});
+  }
+}
+
+// The whole text is checked before anything is cut out of it, so that the offset is one of the caller's text.
+void Tokenizer::State::refuse_what_no_text_is(std::string_view text) const {
+  const auto bytes = static_cast<std::int64_t>(text.size());
+  constexpr std::int64_t longest = std::numeric_limits<std::int32_t>::max();
+  if (bytes > longest)
+    refuse({.what = "the text is too long to encode at once", .where = "the text to encode",
+            .numbers = {{"bytes", bytes}, {"longest", longest}}, .next = "split the text into shorter prompts"});
+  const auto invalid = pattern ? pattern->invalid_utf8(text) : std::nullopt;
+  if (invalid)
+    refuse({.what = "the text is not valid UTF-8", .where = "the text to encode",
+            .numbers = {{"byte offset", static_cast<std::int64_t>(*invalid)}}, .next = "convert it to UTF-8"});
+}
 
 Tokenizer::Tokenizer(const TokenizerData& data, const std::string& where) {
   check(data.kind != TokenizerKind::none, "a tokenizer is built from the data of one");
@@ -65,10 +114,8 @@ Tokenizer::Tokenizer(const TokenizerData& data, const std::string& where) {
   }
   const std::size_t first = data.kind == TokenizerKind::bytes ? 256 : 0;
   for (std::size_t id = first; id < data.tokens.size(); ++id)
-    if (is_special(data.types[id]) && !data.tokens[id].empty())
-      state->special[static_cast<unsigned char>(data.tokens[id][0])].push_back({data.tokens[id], static_cast<std::int32_t>(id)});
-  for (auto& list : state->special)
-    std::stable_sort(list.begin(), list.end(), [](const SpecialToken& a, const SpecialToken& b) { return a.text.size() > b.text.size(); });
+    if (is_special(data.types[id]) && !data.tokens[id].empty()) state->add_special(static_cast<std::int32_t>(id));
+  state->order_special(where);
   state_ = std::move(state);
 }
 Tokenizer::Tokenizer(Tokenizer&&) noexcept = default;
@@ -76,6 +123,7 @@ Tokenizer::~Tokenizer() = default;
 
 std::vector<std::int32_t> Tokenizer::encode(std::string_view text, Tokenizer::Special special, bool bos_eos) const {
   const TokenizerData& d = state_->data;
+  state_->refuse_what_no_text_is(text);
   std::vector<std::int32_t> ids;
   if (bos_eos && d.add_bos && d.bos) ids.push_back(*d.bos);
   std::size_t plain = 0;  // where the text not yet encoded begins
@@ -101,8 +149,8 @@ std::string Tokenizer::token_bytes(std::int32_t id, bool show_special) const {
   const auto i = static_cast<std::size_t>(id);
   if (d.types[i] == TokenType::control) return show_special ? d.tokens[i] : std::string();
   std::string bytes;
-  if (d.types[i] == TokenType::user_defined || d.kind == TokenizerKind::bytes || !bytes_of_token(d.tokens[i], bytes)) return d.tokens[i];
-  return bytes;
+  const bool as_written = d.types[i] == TokenType::user_defined || d.kind == TokenizerKind::bytes;
+  return as_written || !bytes_of_token(d.tokens[i], bytes) ? d.tokens[i] : bytes;
 }
 
 std::string Tokenizer::decode(const std::vector<std::int32_t>& ids, bool show_special) const {

@@ -25,6 +25,8 @@ Sequence sequence_of(unsigned char first) {
   return {};
 }
 
+bool can_begin(char first) { return sequence_of(static_cast<unsigned char>(first)).length != 0; }
+
 // How many bytes at `at` belong to one character as far as they go; `whole` if they are all of it.
 std::size_t take(const std::string& bytes, std::size_t at, bool& whole) {
   const Sequence s = sequence_of(static_cast<unsigned char>(bytes[at]));
@@ -47,7 +49,7 @@ std::string Utf8Stream::push(std::string_view bytes) {
     bool whole = false;
     const std::size_t n = take(waiting_, at, whole);
     if (whole) out.append(waiting_, at, n);
-    else if (at + n == waiting_.size() && sequence_of(static_cast<unsigned char>(waiting_[at])).length != 0) break;  // more may come
+    else if (at + n == waiting_.size() && can_begin(waiting_[at])) break;  // more may come
     else out += replacement;
     at += n;
   }

@@ -82,6 +82,36 @@ TEST_CASE("raw bytes are their own ids, valid UTF-8 or not") {
   CHECK(t.is_end(256));
 }
 
+TEST_CASE("SmolLM's digits stand alone, and a space before one is a piece of its own") {
+  TokenizerData d = tiny();
+  for (const char* token : {"\u0120\u0120", "\u01201", "12", "\u0120a", "1\u0120"}) d.tokens.push_back(token);  // from 261
+  d.types.resize(d.tokens.size(), TokenType::normal);
+  d.merges = {"\u0120 \u0120", "\u0120 1", "1 2", "\u0120 a", "1 \u0120"};
+  d.pattern = "smollm";
+  CHECK(Tokenizer(d, "").encode(" 12  1 a") == Ids{' ', '1', '2', 261, '1', 264});
+  d.pattern = "gpt2";
+  CHECK(Tokenizer(d, "").encode(" 12  1 a") == Ids{262, '2', ' ', 262, 264});
+}
+
+TEST_CASE("a piece that is a whole token is taken as it is, where the model says so") {
+  TokenizerData d = tiny();
+  d.tokens.push_back("cab");  // 261, which no merge makes
+  d.types.push_back(TokenType::normal);
+  CHECK(Tokenizer(d, "").encode("cab!") == Ids{'c', 256, '!'});
+  d.ignore_merges = true;
+  CHECK(Tokenizer(d, "").encode("cab!") == Ids{261, '!'});
+  CHECK(Tokenizer(d, "").encode("<end>", Tokenizer::Special::as_text).size() == 5);  // never a control token
+}
+
+TEST_CASE("the place of invalid UTF-8 counts from the beginning of the text, special tokens and all") {
+  try {
+    Tokenizer(tiny(), "").encode("<end>abc\xff");
+    FAIL("not refused");
+  } catch (const Error& e) {
+    CHECK(std::string(e.what()).find("byte offset 8") != std::string::npos);
+  }
+}
+
 TEST_CASE("invalid UTF-8 is refused with its place") {
   const Tokenizer t(tiny(), "");
   for (const char* bad : {"abc\xff", "abc\xc3", "abc\xed\xa0\x80", "abc\xf8\x88\x80\x80\x80"}) {
@@ -112,6 +142,54 @@ TEST_CASE("data that contradicts itself is refused") {
   check_refused(d, "smollm");
 }
 
+TEST_CASE("data that says a thing twice, or half of it, is refused with its ids") {
+  TokenizerData d = tiny();
+  d.tokens.push_back("ab");
+  d.types.push_back(TokenType::normal);
+  check_refused(d, "id 256, again 261");
+  d.types.back() = TokenType::unused;  // a filler
+  CHECK(Tokenizer(d, "").encode("ab") == Ids{256});
+  d = tiny();
+  d.merges.push_back("b c");
+  check_refused(d, "merge 0, again 3");
+  d = tiny();
+  d.tokens.clear();
+  d.types.clear();
+  check_refused(d, "tokens 0");
+  d = tiny();
+  d.ends = {-1};
+  check_refused(d, "id -1");
+  d = tiny();
+  d.add_bos = true;
+  check_refused(d, "BOS");
+  d = tiny();
+  d.add_eos = true;
+  d.eos.reset();
+  check_refused(d, "EOS");
+  d = tiny();
+  d.tokens[260] = "\x82";  // would cut characters in two
+  check_refused(d, "UTF-8");
+}
+
+TEST_CASE("raw bytes with fewer names than bytes, or two special tokens of one text, are refused") {
+  TokenizerData d;
+  d.kind = TokenizerKind::bytes;
+  d.tokens.assign(255, "");
+  d.types.assign(255, TokenType::byte);
+  check_refused(d, "tokens 255");
+  d.tokens.resize(258);
+  d.types.resize(258, TokenType::control);
+  d.types[255] = TokenType::byte;
+  d.tokens[256] = d.tokens[257] = "<end>";
+  check_refused(d, "id 256, again 257");
+  d.tokens[257] = "<begin>";
+  const Tokenizer t(d, "");
+  CHECK(t.encode("\xff<begin><end") == Ids{255, 257, '<', 'e', 'n', 'd'});
+  CHECK(t.decode({255, 257, 'a'}, true) == "\xff<begin>a");
+  d.ends = {-5};
+  check_refused(d, "id -5");
+}
+
 TEST_CASE("a byte without a token becomes the unknown one, or is refused") {
   TokenizerData d = tiny();
   d.tokens[4] = "other";
@@ -127,7 +205,28 @@ TEST_CASE("a megabyte of one letter takes no quadratic time") {
   d.types.resize(d.tokens.size(), TokenType::normal);
   d.merges = {"a a", "aa aa"};
   const Tokenizer t(d, "");
+  const auto begin = std::chrono::steady_clock::now();
   CHECK(t.encode(std::string(1 << 20, 'a')).size() == 1 << 18);
+  CHECK(t.encode(std::string(1 << 20, ' ') + "a").size() == (1 << 20) + 1);
+  // A second is enough even for a sanitized build; quadratic time would be an hour.
+  CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(30));
+}
+
+TEST_CASE("a text on which the pattern gives up is refused, never cut short") {
+  TokenizerData d = tiny();
+  d.pattern = "llama3";  // tries every end of a run of spaces, beyond PCRE2's limit of ten million
+  d.tokens.push_back("\u0120\u0120");
+  d.types.push_back(TokenType::normal);
+  d.merges = {"\u0120 \u0120"};
+  const Tokenizer t(d, "");
+  try {
+    // With a PCRE2 that does better: the last space goes with the letter, so an odd one is left of the others.
+    const std::size_t ids = t.encode(std::string(21U << 20, ' ') + "a").size();
+    CHECK(ids == (21U << 19) + 2);
+  } catch (const Error& e) {
+    CHECK(e.exit() == Exit::request);
+    CHECK(std::string(e.what()).find("match limit") != std::string::npos);
+  }
 }
 
 TEST_CASE("a text in pieces is passed on in whole characters") {
@@ -135,7 +234,9 @@ TEST_CASE("a text in pieces is passed on in whole characters") {
   for (std::size_t first = 0; first <= text.size(); ++first)
     for (std::size_t second = first; second <= text.size(); ++second) {
       Utf8Stream stream;
-      const std::string a = stream.push(text.substr(0, first)), b = stream.push(text.substr(first, second - first)), c = stream.push(text.substr(second));
+      const std::string a = stream.push(text.substr(0, first));
+      const std::string b = stream.push(text.substr(first, second - first));
+      const std::string c = stream.push(text.substr(second));
       CHECK(a + b + c + stream.finish() == text);
       for (const std::string& part : {a, b, c})
         if (!part.empty()) CHECK((static_cast<unsigned char>(part[0]) & 0xc0U) != 0x80U);
@@ -157,4 +258,32 @@ TEST_CASE("what can no longer become a character is replaced at once") {
   CHECK(whole("\xed\xa0\x80") == r + r + r);
   CHECK(whole("\xf4\x90\x80\x80") == r + r + r + r);
   CHECK(whole("\xc0\xaf") == r + r);
+  Utf8Stream stream;
+  for (const char* never : {"\x80", "\xc0", "\xc1", "\xf5", "\xff"}) CHECK(stream.push(never) == r);
+  CHECK(stream.push("\xe0") == "");
+  CHECK(stream.push("\x80") == r + r);  // overlong: neither byte can become a character any more
+  CHECK(stream.push("\xf0\x9f") == "");
+  CHECK(stream.push("\x98") == "");
+  CHECK(stream.push("z") == r + "z");
+  CHECK(stream.finish() == "");
+}
+
+TEST_CASE("invalid bytes give the same text in whatever pieces they come") {
+  const std::string r = "\xef\xbf\xbd";
+  // Overlong forms, a surrogate, beyond U+10FFFF, cut characters, lone continuations: chapter 3 of Unicode, tables 3-8
+  // to 3-11.
+  const std::pair<std::string, std::string> known[] = {
+      {"\xc0\xaf\xe0\x80\xbf\xf0\x81\x82" "A", r + r + r + r + r + r + r + r + "A"},
+      {"\xed\xa0\x80\xed\xbf\xbf\xed\xaf" "A", r + r + r + r + r + r + r + r + "A"},
+      {"\xf4\x91\x92\x93\xff" "A\x80\xbf" "B", r + r + r + r + r + "A" + r + r + "B"},
+      {"\xe1\x80\xe2\xf0\x91\x92\xf1\xbf" "A", r + r + r + r + "A"}};
+  for (const auto& [bytes, text] : known)
+    for (std::size_t first = 0; first <= bytes.size(); ++first)
+      for (std::size_t second = first; second <= bytes.size(); ++second) {
+        Utf8Stream stream;
+        std::string out = stream.push(bytes.substr(0, first));
+        out += stream.push(bytes.substr(first, second - first));
+        out += stream.push(bytes.substr(second));
+        CHECK(out + stream.finish() == text);
+      }
 }

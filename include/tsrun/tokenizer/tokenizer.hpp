@@ -17,12 +17,17 @@ namespace tsrun {
 class Tokenizer {
  public:
   // Refuses (exit 2) data that contradicts itself or a pattern that is not known, naming it. `where` names the file.
+  // Patterns: gpt2, smollm, llama3, qwen2.
   Tokenizer(const TokenizerData& data, const std::string& where);
   Tokenizer(Tokenizer&&) noexcept;
   ~Tokenizer();
 
   // Special tokens written in the text ("<|im_start|>") become their ids when `special` says so; BOS and EOS are added
-  // by the model's rule when `bos_eos` says so. Refuses invalid UTF-8 for bpe, naming the byte offset.
+  // by the model's rule when `bos_eos` says so. Of special tokens that begin at one place the longest is taken.
+  //
+  // For bpe, refuses invalid UTF-8, naming the byte offset. decode(encode(text), true) is the text again, with one
+  // exception: a byte that the vocabulary lacks becomes the model's unknown token (as with Hugging Face; SmolLM2 lacks
+  // U+0004, U+0006, U+0013, U+0014, U+0016, U+001D), or the text is refused where the model names none.
   enum class Special : std::uint8_t { parse, as_text };
   std::vector<std::int32_t> encode(std::string_view text, Special special = Special::parse, bool bos_eos = true) const;
 
