@@ -70,7 +70,8 @@ class Lowering {
     p_.steps.push_back(std::move(s));
     return p_.steps.back();
   }
-  const Partition& part(ValueId v) const { return p_.value(v).partition; }
+  // By value: a step that makes new values may move the old ones.
+  Partition part(ValueId v) const { return p_.value(v).partition; }
 
   WeightUse weight(Weight w) const {
     const int layer = is_layer_weight(w) ? layer_ : -1;
@@ -203,7 +204,7 @@ class Lowering {
   }
   Values whole_kv(ValueId k, ValueId v) {
     AxisStack group;
-    const AxisStack& axes = part(k).axes(Dim::C);
+    const AxisStack axes = part(k).axes(Dim::C);
     for (int i = kv_axes_.size(); i < axes.size(); ++i) group.push(axes[i]);
     return all_gather({k, v}, group, {Dim::C, Dim::C});
   }
