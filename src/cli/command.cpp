@@ -109,7 +109,10 @@ int run_command_line(int argc, char** argv) {
   std::optional<MpiSession> session;
   if (command != nullptr && command->on_torus != nullptr) session.emplace(&argc, &argv);
   try {
-    return cli::run(words, session ? &*session : nullptr);
+    const int status = cli::run(words, session ? &*session : nullptr);
+    // Without MPI the ranks of a launcher do not end together, and the first that ends with an error has the others killed:
+    // those that are silent must not silence the one that speaks.
+    return session || launch_of_environment().rank == 0 ? status : 0;
   } catch (const std::exception& error) {
     if (!session) {
       std::fprintf(stderr, "tsrun: %s\n", error.what());
