@@ -49,7 +49,7 @@ Job::Job(const Arguments& arguments, const MpiSession& session) {
 }
 
 JobFacts Job::facts() const {
-  return {mesh_->size(), threads_, mesh_->hosts(), threads_ * mesh_->ranks_on_host() > available_cores()};
+  return {mesh_->size(), threads_, mesh_->hosts(), threads_ * mesh_->ranks_on_host() > host_cores()};
 }
 
 std::vector<Ids> Job::from_rank_0(const char* phase, const std::function<std::vector<Ids>()>& make) const {
