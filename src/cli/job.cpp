@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "tsrun/core/text.hpp"
-#include "tsrun/cost/traffic.hpp"
+#include "tsrun/cost/volume.hpp"
 #include "tsrun/kernels/threads.hpp"
 #include "tsrun/program/explain.hpp"
 
@@ -153,8 +153,9 @@ std::string explain_plan(const Engine& engine, const std::vector<Ids>& prompts) 
     const Program program = lower(engine.config(), plan.torus, phase == Phase::prefill ? plan.prefill : plan.decode,
                                   phase == Phase::prefill ? PassShape::uniform(phase, 1, std::min(longest, plan.chunk), 0, Output::greedy)
                                                           : PassShape::uniform(phase, rows, 1, longest, Output::greedy));
-    out += explain(program, [&program](const Step& step) {
-      return is_collective(step.op) ? human_bytes(mean_sent_bytes(program, step)) + " a rank" : std::string();
+    const auto held = [&engine](const WeightUse& use) { return engine.held(use); };
+    out += explain(program, [&](const Step& step) {
+      return communicates(step.op) ? human_bytes(sent_bytes(program, step, held)) + " a rank" : std::string();
     });
   }
   return out;

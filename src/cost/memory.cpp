@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "tsrun/core/integer.hpp"
 #include "tsrun/cost/traffic.hpp"
 #include "tsrun/program/buffers.hpp"
 
@@ -16,18 +17,46 @@ std::int64_t weight_bytes(const ModelConfig& config, const Torus& torus, const P
   return elements * (vector ? 32 : bits(type)) / 8;
 }
 
+std::int64_t kv_bytes(const ModelConfig& config, const KvCut& cut, DType type, std::int64_t positions) {
+  return 2 * config.layers * (cut.rows / cut.blocks()) * cut.most_slots() * positions * config.Q * bits(type) / 8;
+}
+
+std::int64_t max_context(const ModelConfig& config, const KvCut& cut, DType type, double bytes) {
+  return static_cast<std::int64_t>(bytes / static_cast<double>(kv_bytes(config, cut, type, 1)));
+}
+
+namespace {
+
+// A tile of all the step's weights from every chip of the group, twice: as the collective packs it and as it is multiplied;
+// and once more for the largest, whose blocks are laid side by side.
+std::int64_t gathered_bytes(const Program& p, const Step& step, const std::function<DType(const WeightUse&)>& held) {
+  std::int64_t all = 0, largest = 0;
+  for (const WeightUse& use : step.weights) {
+    const std::int64_t shard = weight_bytes(p.config, p.torus, p.sizes, use, held(use));
+    const std::int64_t tile = ceil_div(shard, step.tiles) * p.torus.size(step.axes);
+    all += tile;
+    largest = std::max(largest, tile);
+  }
+  return 2 * all + largest;
+}
+
+}  // namespace
+
 Memory memory(const Program& p, const std::function<DType(const WeightUse&)>& held, DType kv, std::int64_t sequences,
               std::int64_t context) {
   Memory m;
   for (const WeightUse& use : stored_weights(p.config, p.layout))
     m.weights += weight_bytes(p.config, p.torus, p.sizes, use, held(use));
-  m.kv = 2 * p.config.layers * sequences * p.kv_slots * context * p.config.Q * bits(kv) / 8;
+  m.kv = kv_bytes(p.config, kv_cut(p.config, p.torus, p.layout, sequences), kv, context);
   m.activations = plan_buffers(p).elements * activation_bytes;
-  for (const Step& step : p.steps)
-    if (is_collective(step.op)) {  // all blocks, and what is received while it is added
-      const Schedule schedule = schedule_of(step.op, step.schedule, p.torus, step.axes, Coord{});
+  for (const Step& step : p.steps) {
+    if (step.op == Op::gather_weights) {
+      m.gathered = std::max(m.gathered, gathered_bytes(p, step, held));
+    } else if (communicates(step.op)) {  // all blocks, and what is received while it is added
+      const Schedule schedule = schedule_of(collective_of(step.op), step.schedule, p.torus, step.axes, Coord{});
       m.staging = std::max(m.staging, 2 * block_elements(p, step, schedule) * schedule.blocks * activation_bytes);
     }
+  }
   return m;
 }
 

@@ -20,6 +20,37 @@ Program largest_pass(const ModelConfig& config, const Plan& plan, Phase phase) {
                PassShape::uniform(phase, B, L, plan.context - L, plan.widest));
 }
 
+// Slots are dealt out to the blocks of a cut in turn, so that a few sequences are spread over all chips.
+std::int64_t place_of(const KvCut& cut, std::int64_t slot) {
+  const std::int64_t blocks = cut.blocks();
+  return slot % blocks * (cut.rows / blocks) + slot / blocks;
+}
+
+// Where the rows of a pass stand in its batch: in the block of chips that has their place of the cache.
+class BatchPlan {
+ public:
+  BatchPlan(const KvCut& cut, const std::vector<std::int64_t>& places)
+      : blocks_(cut.blocks()), taken_(static_cast<std::size_t>(cut.blocks())) {
+    for (const std::int64_t place : places) {
+      const std::int64_t block = place / (cut.rows / blocks_);
+      within_.push_back({block, taken_[static_cast<std::size_t>(block)]++});
+    }
+  }
+  // Of the whole batch, empty ones included.
+  std::int64_t rows() const { return blocks_ * std::max<std::int64_t>(1, *std::max_element(taken_.begin(), taken_.end())); }
+  std::int64_t row_of(std::size_t i, std::int64_t padded_B) const {
+    return within_[i].block * (padded_B / blocks_) + within_[i].index;
+  }
+
+ private:
+  struct Within {
+    std::int64_t block, index;
+  };
+  std::int64_t blocks_;
+  std::vector<std::int64_t> taken_;
+  std::vector<Within> within_;
+};
+
 void refuse_impossible(const ModelFile& file, const Plan& plan) {
   if (plan.prefill.stored_E != plan.decode.stored_E && plan.torus.X > 1) {
     Layout shared = plan.prefill;
@@ -81,10 +112,16 @@ std::string to_text(const Plan& p) {
 }
 
 Memory predict_memory(const ModelFile& file, const Plan& plan) {
+  const ModelConfig& config = file.config();
   const auto held = [&](const WeightUse& use) { return held_type(file.tensor(use.weight, use.layer).type, plan.weights); };
+  const KvCut decode = kv_cut(config, plan.torus, plan.decode, plan.sequences);
+  const KvCut prefill = kv_cut(config, plan.torus, plan.prefill, plan.prefill_rows());
+  std::int64_t kv = kv_bytes(config, decode, plan.kv, plan.context);
+  if (!prefill.same_cut(decode)) kv += kv_bytes(config, prefill, plan.kv, plan.context);
   Memory most;
   for (const Phase phase : {Phase::prefill, Phase::decode}) {
-    const Memory m = memory(largest_pass(file.config(), plan, phase), held, plan.kv, plan.sequences, plan.context);
+    Memory m = memory(largest_pass(config, plan, phase), held, plan.kv, plan.sequences, plan.context);
+    m.kv = kv;
     if (m.peak() > most.peak()) most = m;
   }
   return most;
@@ -96,7 +133,7 @@ Engine::Engine(const ModelFile& file, const Plan& plan, const Mesh& mesh) : conf
   memory_ = predict_memory(file, plan);
   give_up_if_too_large(memory_, mesh);
   mesh.together("loading the model", [&] { load(file); });
-  executor_ = std::make_unique<Executor>(mesh_, config_, *weights_, cache_);
+  executor_ = std::make_unique<Executor>(mesh_, config_, *weights_);
 }
 
 void Engine::load(const ModelFile& file) {
@@ -104,22 +141,74 @@ void Engine::load(const ModelFile& file) {
   const std::int64_t before = file.bytes_read();
   weights_ = std::make_unique<Weights>(file, plan_.torus, mesh_.coord(), plan_.prefill, plan_.weights);
   load_bytes_ = file.bytes_read() - before;
-  const int slots = largest_pass(config_, plan_, Phase::decode).kv_slots;
-  for (std::int64_t layer = 0; layer < config_.layers; ++layer)
-    cache_.emplace_back(plan_.kv, plan_.sequences, slots, plan_.context, config_.Q);
+  const KvCut decode = kv_cut(config_, plan_.torus, plan_.decode, plan_.sequences);
+  const KvCut prefill = kv_cut(config_, plan_.torus, plan_.prefill, plan_.prefill_rows());
+  cache_ = std::make_unique<KvCache>(decode, mesh_.coord(), plan_.kv, config_, plan_.context);
+  if (!prefill.same_cut(decode)) {
+    lanes_ = std::make_unique<KvCache>(prefill, mesh_.coord(), plan_.kv, config_, plan_.context);
+    lane_of_.resize(static_cast<std::size_t>(plan_.prefill_rows()));
+  }
   load_seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-const PreparedProgram& Engine::program_for(Phase phase, std::span<const PassInput> rows, Output output) {
-  PassShape shape{phase, {}, output};
-  for (const PassInput& row : rows) shape.rows.push_back({std::ssize(row.tokens), row.context});
-  const auto key = std::tuple(phase, shape.B(), shape.L(), output);
+const PreparedProgram& Engine::program_for(Phase phase, const PassShape& shape) {
+  const auto key = std::tuple(phase, shape.B(), shape.L(), shape.output);
   auto found = programs_.find(key);
   if (found == programs_.end()) {
     if (programs_.size() > 64) programs_.clear();  // ragged prompts leave many shapes behind
-    found = programs_.emplace(key, executor_->prepare(lower(config_, plan_.torus, phase == Phase::decode ? plan_.decode : plan_.prefill, shape))).first;
+    const Layout& layout = phase == Phase::decode ? plan_.decode : plan_.prefill;
+    found = programs_.emplace(key, executor_->prepare(lower(config_, plan_.torus, layout, shape))).first;
   }
   return found->second;
+}
+
+// Moves the sequences of these lanes to their slots, and frees the lanes.
+void Engine::settle(std::vector<std::int64_t> lanes) {
+  std::vector<RowMove> rows;
+  for (const std::int64_t lane : lanes) {
+    Lane& l = lane_of_[static_cast<std::size_t>(lane)];
+    rows.push_back({place_of(lanes_->cut(), lane), place_of(cache_->cut(), l.slot), l.filled});
+    l = {};
+  }
+  if (!rows.empty()) executor_->move(Phase::prefill, *lanes_, *cache_, rows);
+}
+
+// The lane of a sequence that is prefilled; the one that waited longest makes room.
+std::int64_t Engine::lane_for(const PassInput& row) {
+  std::size_t lane = 0;
+  for (std::size_t i = 0; i < lane_of_.size(); ++i) {
+    if (lane_of_[i].slot == row.sequence) {
+      lane = i;
+      break;
+    }
+    if (lane_of_[i].last_pass < lane_of_[lane].last_pass) lane = i;
+  }
+  Lane& l = lane_of_[lane];
+  if (l.slot != row.sequence || row.context == 0) {
+    if (l.slot >= 0 && l.slot != row.sequence) settle({static_cast<std::int64_t>(lane)});
+    check(l.last_pass < pass_, "a prefill pass has no more sequences than lanes");
+    if (row.context > 0)
+      executor_->move(Phase::prefill, *cache_, *lanes_,
+                      {{place_of(cache_->cut(), row.sequence), place_of(lanes_->cut(), static_cast<std::int64_t>(lane)), row.context}});
+  }
+  l = {row.sequence, row.context + std::ssize(row.tokens), pass_};
+  return static_cast<std::int64_t>(lane);
+}
+
+// Sees to it that what these rows have in the cache lies in the phase's cut; `places`: their rows of it.
+KvCache& Engine::bring(Phase phase, std::span<const PassInput> rows, std::vector<std::int64_t>& places) {
+  ++pass_;
+  const bool in_lanes = lanes_ && phase == Phase::prefill;
+  if (lanes_ && phase == Phase::decode) {
+    std::vector<std::int64_t> filled;
+    for (std::size_t i = 0; i < lane_of_.size(); ++i)
+      if (std::any_of(rows.begin(), rows.end(), [&](const PassInput& row) { return row.sequence == lane_of_[i].slot; }))
+        filled.push_back(static_cast<std::int64_t>(i));
+    settle(std::move(filled));
+  }
+  KvCache& cache = in_lanes ? *lanes_ : *cache_;
+  for (const PassInput& row : rows) places.push_back(place_of(cache.cut(), in_lanes ? lane_for(row) : row.sequence));
+  return cache;
 }
 
 PassResult Engine::forward(Phase phase, std::span<const PassInput> rows, Output output) {
@@ -127,16 +216,37 @@ PassResult Engine::forward(Phase phase, std::span<const PassInput> rows, Output 
     check(row.sequence >= 0 && row.sequence < plan_.sequences, "a sequence has a slot of the cache");
     check(row.context + std::ssize(row.tokens) <= plan_.context, "a sequence stays inside its context");
   }
-  const PreparedProgram& ready = program_for(phase, rows, output);
-  const float* const result = executor_->run(ready, rows);
-  PassResult out;
+  std::vector<std::int64_t> places;
+  KvCache& cache = bring(phase, rows, places);
+  const BatchPlan batch(cache.cut(), places);
+  PassShape shape{phase, std::vector<PassRow>(static_cast<std::size_t>(batch.rows())), output};
+  for (std::size_t i = 0; i < rows.size(); ++i) shape.rows[i] = {std::ssize(rows[i].tokens), rows[i].context};
+  const PreparedProgram& ready = program_for(phase, shape);
   const Program& p = ready.program;
-  if (output == Output::greedy)
-    for (std::int64_t b = 0; b < p.shape.B(); ++b) out.ids.push_back(std::bit_cast<std::int32_t>(result[b]));
-  if (output == Output::score) out.log_probabilities.assign(result, result + p.local_elements(p.result));
-  if (output == Output::logits || output == Output::all_logits)
-    for (std::int64_t r = 0; r < p.local_elements(p.result) / p.sizes.V; ++r)  // without the padding of the vocabulary
-      out.logits.insert(out.logits.end(), result + r * p.sizes.V, result + r * p.sizes.V + config_.V);
+
+  std::vector<PassInput> placed(static_cast<std::size_t>(p.B));
+  std::vector<std::int64_t> at;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    at.push_back(batch.row_of(i, p.B));
+    PassInput& row = placed[static_cast<std::size_t>(at.back())];
+    row = rows[i];
+    row.sequence = places[i];
+  }
+  const float* const result = executor_->run(ready, placed, cache);
+
+  PassResult out;
+  const std::int64_t tokens = shape.L(), V = p.sizes.V;
+  for (const std::int64_t row : at) {
+    if (output == Output::greedy) out.ids.push_back(std::bit_cast<std::int32_t>(result[row]));
+    if (output == Output::score)
+      out.log_probabilities.insert(out.log_probabilities.end(), result + row * p.L, result + row * p.L + tokens);
+    if (output != Output::logits && output != Output::all_logits) continue;
+    const std::int64_t each = output == Output::logits ? 1 : tokens, stride = output == Output::logits ? 1 : p.L;
+    for (std::int64_t l = 0; l < each; ++l) {  // without the padding of the vocabulary
+      const float* const logits = result + (row * stride + l) * V;
+      out.logits.insert(out.logits.end(), logits, logits + config_.V);
+    }
+  }
   return out;
 }
 

@@ -5,6 +5,7 @@
 
 #include "local_steps.hpp"
 #include "tsrun/cost/traffic.hpp"
+#include "tsrun/engine/kv_mover.hpp"
 #include "tsrun/program/explain.hpp"
 
 namespace tsrun {
@@ -14,104 +15,195 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
+// Elements of a value's local shape before a dimension, and from it on.
+struct Split {
+  std::int64_t outer = 1, rest = 1;
+};
+Split split_at(const Program& p, ValueId v, Dim d) {
+  Split s;
+  const int at = p.value(v).partition.find(d);
+  for (int i = 0; i < p.value(v).partition.dims(); ++i) (i < at ? s.outer : s.rest) *= p.local_size(v, i);
+  return s;
+}
+
 // A value of a collective as rows of blocks: what is before the moved dimension, and one block of it with all after it.
 Strided strided(const Program& p, const Step& step, std::size_t i, float* arena, const Buffers& buffers) {
-  const ValueId in = step.in[i], out = step.out[i];
+  const Op op = collective_of(step.op);
+  const ValueId in = moved_from(step)[i], out = moved_to(step)[i];
   Strided s{1, 1, arena + buffers.offset[static_cast<std::size_t>(in)], arena + buffers.offset[static_cast<std::size_t>(out)]};
-  if (step.op == Op::all_reduce) {
+  const std::int64_t chips = p.torus.size(step.axes);
+  if (op == Op::all_reduce) {
     s.width = p.local_elements(in);
-    return s;
+  } else if (op == Op::all_to_all) {
+    const Split cut = split_at(p, in, step.to[i]);
+    s.outer = cut.outer;
+    s.width = cut.rest / chips;
+    s.joined_width = split_at(p, out, step.dims[i]).rest / chips;
+  } else {
+    const Split cut = split_at(p, op == Op::all_gather ? in : out, step.dims[i]);
+    s.outer = cut.outer;
+    s.width = cut.rest;
   }
-  const ValueId block = step.op == Op::all_gather ? in : out;
-  const int moved = p.value(block).partition.find(step.dims[i]);
-  for (int d = 0; d < p.value(block).partition.dims(); ++d) (d < moved ? s.outer : s.width) *= p.local_size(block, d);
   return s;
 }
 
 }  // namespace
 
-Executor::Executor(const Mesh& mesh, const ModelConfig& config, const Weights& weights, std::vector<KvLayer>& cache)
-    : mesh_(mesh), config_(config), weights_(weights), cache_(cache), collectives_(mesh), rotary_(config) {}
+Executor::Executor(const Mesh& mesh, const ModelConfig& config, const Weights& weights)
+    : mesh_(mesh), config_(config), weights_(weights), collectives_(mesh), gather_(mesh.torus(), collectives_), rotary_(config) {}
 
-std::int32_t Executor::traffic_row(Phase phase, const Step& step, const std::string& tensor, Axis axis, Direction direction) {
+// --- before a program runs
+
+std::int32_t Executor::traffic_row(Phase phase, std::string_view step, const std::string& tensor, Axis axis, Direction direction) {
   for (std::size_t i = 0; i < traffic_.size(); ++i) {
     const TrafficRow& row = traffic_[i];
-    if (row.phase == phase && row.step == name(step.op) && row.tensor == tensor && row.axis == axis && row.direction == direction)
+    if (row.phase == phase && row.step == step && row.tensor == tensor && row.axis == axis && row.direction == direction)
       return static_cast<std::int32_t>(i);
   }
-  traffic_.push_back({phase, std::string(name(step.op)), tensor, axis, direction});
+  traffic_.push_back({phase, std::string(step), tensor, axis, direction});
   return static_cast<std::int32_t>(traffic_.size() - 1);
 }
 
 const Executor::Links& Executor::links_of(const Program& p, const Step& step) {
-  const auto [found, is_new] = links_.try_emplace({step.op, step.schedule, to_text(step.axes)});
-  if (is_new) found->second = used_links(step.op, step.schedule, p.torus, step.axes);
+  const Op collective = collective_of(step.op);
+  const auto [found, is_new] = links_.try_emplace({collective, step.schedule, to_text(step.axes)});
+  if (is_new) found->second = used_links(collective, step.schedule, p.torus, step.axes);
   return found->second;
 }
 
+PreparedProgram::Collective Executor::prepare_collective(const Program& p, const Step& step) {
+  PreparedProgram::Collective c{schedule_of(collective_of(step.op), step.schedule, p.torus, step.axes, mesh_.coord())};
+  for (auto& directions : c.row) directions.fill(-1);
+  for (const auto& [axis, direction] : links_of(p, step))
+    c.row[static_cast<std::size_t>(axis)][static_cast<std::size_t>(direction)] =
+        traffic_row(p.shape.phase, name(step.op), moved_names(p, step), axis, direction);
+  const auto predict = [&c](std::int64_t block_bytes) {
+    for (const LinkBytes& link : sent_bytes(c.schedule, block_bytes)) {
+      LinkCount& count = c.predicted[static_cast<std::size_t>(link.axis)][static_cast<std::size_t>(link.direction)];
+      count.messages += link.messages;
+      count.bytes += link.bytes;
+    }
+  };
+  if (step.op != Op::gather_weights) {
+    predict(block_elements(p, step, c.schedule) * activation_bytes);
+    return c;
+  }
+  for (int tile = 0; tile < step.tiles; ++tile) {
+    std::int64_t bytes = 0;
+    for (const WeightUse& use : step.weights) bytes += tile_bytes(weights_.matrix(use), step.tiles, tile);
+    predict(bytes);
+  }
+  return c;
+}
+
 PreparedProgram Executor::prepare(Program program) {
-  PreparedProgram ready{std::move(program), {}, {}, {}, {}};
+  PreparedProgram ready{std::move(program), {}, {}, {}};
   const Program& p = ready.program;
   ready.buffers = plan_buffers(p);
   for (const Step& step : p.steps) {
-    if (step.op == Op::attend) {
+    if (step.op == Op::attend && ready.slot_of.empty()) {
       const Range heads = shard(p.torus, p.value(step.in[0]).partition.axes(Dim::H), mesh_.coord(), p.sizes.heads.padded());
-      ready.slots = kv_slots(p.sizes.heads, heads);
-      ready.slot_of.clear();
-      for (std::int64_t h = heads.begin; h < heads.end; ++h) {
-        const int kv = p.sizes.heads.kv[static_cast<std::size_t>(h)];
-        ready.slot_of.push_back(static_cast<int>(std::find(ready.slots.begin(), ready.slots.end(), kv) - ready.slots.begin()));
-      }
+      const std::vector<int> slots = kv_slots(p.sizes.heads, heads);
+      for (std::int64_t h = heads.begin; h < heads.end; ++h)
+        ready.slot_of.push_back(static_cast<int>(
+            std::lower_bound(slots.begin(), slots.end(), p.sizes.heads.kv[static_cast<std::size_t>(h)]) - slots.begin()));
     }
-    if (!is_collective(step.op)) continue;
-    PreparedProgram::Collective c{schedule_of(step.op, step.schedule, p.torus, step.axes, mesh_.coord())};
-    for (auto& directions : c.row) directions.fill(-1);
-    for (const auto& [axis, direction] : links_of(p, step))
-      c.row[static_cast<std::size_t>(axis)][static_cast<std::size_t>(direction)] =
-          traffic_row(p.shape.phase, step, written(p, step), axis, direction);
-    for (const LinkBytes& link : sent_bytes(c.schedule, block_elements(p, step, c.schedule) * activation_bytes))
-      c.predicted[static_cast<std::size_t>(link.axis)][static_cast<std::size_t>(link.direction)] = {link.messages, link.bytes};
-    ready.collectives.push_back(std::move(c));
+    if (communicates(step.op)) ready.collectives.push_back(prepare_collective(p, step));
   }
   return ready;
 }
 
-const float* Executor::run(const PreparedProgram& ready, std::span<const PassInput> rows) {
+// --- running it
+
+const float* Executor::run(const PreparedProgram& ready, std::span<const PassInput> rows, KvCache& cache) {
   const Program& p = ready.program;
-  check(static_cast<std::int64_t>(rows.size()) == p.shape.B(), "a pass brings as many sequences as its program expects");
+  check(static_cast<std::int64_t>(rows.size()) == p.B, "a pass brings as many rows as its program expects");
   if (static_cast<std::int64_t>(arena_.size()) < ready.buffers.elements)
     arena_.resize(static_cast<std::size_t>(ready.buffers.elements));
-  LocalSteps local(ready, mesh_.coord(), config_, weights_, cache_, rotary_, arena_.data(), rows);
-
+  LocalSteps local(ready, mesh_.coord(), config_, weights_, cache, rotary_, arena_.data(), rows);
   std::size_t next = 0;
-  std::vector<Strided> tensors;
   for (const Step& step : p.steps) {
-    const auto start = std::chrono::steady_clock::now();
-    if (!is_collective(step.op)) {
-      local.run(step);
-      seconds_.compute += seconds_since(start);
+    if (communicates(step.op)) {
+      communicate(ready, step, ready.collectives[next++], local);
       continue;
     }
-    const PreparedProgram::Collective& c = ready.collectives[next++];
-    tensors.clear();
-    for (std::size_t i = 0; i < step.in.size(); ++i) tensors.push_back(strided(p, step, i, arena_.data(), ready.buffers));
-    LinkCounts sent{};
-    const double waited = collectives_.waited();
-    collectives_.run(c.schedule, tensors, sent);
-    for (std::size_t a = 0; a < c.row.size(); ++a)
-      for (std::size_t d = 0; d < c.row[a].size(); ++d) {
-        if (c.row[a][d] < 0) continue;
-        TrafficRow& row = traffic_[static_cast<std::size_t>(c.row[a][d])];
-        row.calls += 1;
-        row.messages += sent[a][d].messages;
-        row.bytes += sent[a][d].bytes;
-        row.predicted_bytes += c.predicted[a][d].bytes;
-      }
-    const double waiting = collectives_.waited() - waited;
-    seconds_.wait += waiting;
-    seconds_.transfer += seconds_since(start) - waiting;
+    const auto start = std::chrono::steady_clock::now();
+    local.run(step);
+    seconds_.compute += seconds_since(start);
   }
   return p.result < 0 ? nullptr : arena_.data() + ready.buffers.offset[static_cast<std::size_t>(p.result)];
+}
+
+// A product and its movement, one after the other.
+void Executor::communicate(const PreparedProgram& ready, const Step& step, const PreparedProgram::Collective& c, LocalSteps& local) {
+  const auto start = std::chrono::steady_clock::now();
+  const double waited = collectives_.waited();
+  double computed = 0;
+  const auto computes = [&computed](const auto& work) {
+    const auto begin = std::chrono::steady_clock::now();
+    work();
+    computed += seconds_since(begin);
+  };
+  LinkCounts sent{};
+  if (step.op == Op::gather_weights) {
+    for (int tile = 0; tile < step.tiles; ++tile) {
+      gather_.gather(step, tile, c.schedule, weights_, sent);
+      computes([&] {
+        local.each_product(step, step.in, step.out, [&](std::size_t i, const float* x, std::int64_t rows, float* y) {
+          gather_.multiply(i, x, rows, y);
+        });
+      });
+    }
+    computes([&] { local.add_products(step, step.in, step.out); });
+  } else {
+    if (step.op == Op::matmul_scatter) computes([&] { local.multiply(step, step.in, moved_from(step)); });
+    move_values(ready, step, c.schedule, sent);
+    if (step.op == Op::gather_matmul) computes([&] { local.multiply(step, moved_to(step), step.out); });
+  }
+  count(c, sent);
+  const double waiting = collectives_.waited() - waited;
+  seconds_.compute += computed;
+  seconds_.wait += waiting;
+  seconds_.transfer += seconds_since(start) - waiting - computed;
+}
+
+void Executor::move_values(const PreparedProgram& ready, const Step& step, const Schedule& schedule, LinkCounts& sent) {
+  tensors_.clear();
+  for (std::size_t i = 0; i < moved_from(step).size(); ++i)
+    tensors_.push_back(strided(ready.program, step, i, arena_.data(), ready.buffers));
+  collectives_.run(schedule, tensors_, sent);
+}
+
+void Executor::count(const PreparedProgram::Collective& c, const LinkCounts& sent) {
+  for (std::size_t a = 0; a < c.row.size(); ++a)
+    for (std::size_t d = 0; d < c.row[a].size(); ++d) {
+      if (c.row[a][d] < 0) continue;
+      TrafficRow& row = traffic_[static_cast<std::size_t>(c.row[a][d])];
+      row.calls += 1;
+      row.messages += sent[a][d].messages;
+      row.bytes += sent[a][d].bytes;
+      row.predicted_bytes += c.predicted[a][d].bytes;
+    }
+}
+
+void Executor::move(Phase phase, KvCache& before, KvCache& after, const std::vector<RowMove>& rows) {
+  const auto start = std::chrono::steady_clock::now();
+  const std::vector<KvMove> moves = plan_kv_movement(before.cut(), after.cut(), rows);
+  PreparedProgram::Collective c;
+  for (auto& directions : c.row) directions.fill(-1);
+  const auto head_bytes = [&](std::int64_t positions) { return before.layer(0).bytes_of(positions); };
+  for (int rank = 0; rank < mesh_.size(); ++rank) {  // every rank has the rows of every link that some rank uses
+    const LinkCounts sends = sent_by(rank, mesh_.torus(), moves, before.layers(), head_bytes);
+    for (const Axis a : all_axes)
+      for (const Direction d : {Direction::plus, Direction::minus})
+        if (sends[static_cast<std::size_t>(a)][static_cast<std::size_t>(d)].messages > 0)
+          c.row[static_cast<std::size_t>(a)][static_cast<std::size_t>(d)] = traffic_row(phase, "move_kv", "k v", a, d);
+    if (rank == mesh_.rank()) c.predicted = sends;
+  }
+  LinkCounts sent{};
+  move_kv(mesh_, before, after, moves, sent);
+  count(c, sent);
+  seconds_.transfer += seconds_since(start);
 }
 
 }  // namespace tsrun

@@ -31,8 +31,13 @@ class Batch {
         slots_(static_cast<std::size_t>(engine.plan().sequences)) {}
 
   std::vector<Generated> run() {
+    // The first prompts are all prefilled before decoding begins; those that take a slot later are prefilled chunk by chunk
+    // between decode steps, so that nobody waits for a long prompt.
+    bool decoding = false;
     while (fill_slots()) {
-      if (!prefill_pass()) decode_pass();
+      const bool prefilled = prefill_pass();
+      decoding = decoding || !prefilled;
+      if (decoding) decode_pass();
     }
     return std::move(results_);
   }
@@ -51,15 +56,15 @@ class Batch {
     return slot.sequence == nobody ? 0 : std::ssize(texts_[slot.sequence]) - slot.cached;
   }
 
+  // A sequence that has all but its newest token in the cache is decoding.
+  bool is_decoding(const Slot& slot) const { return slot.sequence != nobody && !results_[slot.sequence].tokens.empty(); }
+
   // One pass over prompts that are not in the cache yet; false if there are none.
   bool prefill_pass() {
     std::vector<std::int64_t> left;
-    for (const Slot& slot : slots_) {
-      // A sequence that has all but its newest token in the cache is decoding.
-      const bool decoding = slot.sequence != nobody && !results_[slot.sequence].tokens.empty();
-      left.push_back(decoding ? 0 : remaining(slot));
-    }
-    const std::vector<std::int64_t> share = next_pass(left, engine_.plan().chunk, engine_.plan().pass_tokens);
+    for (const Slot& slot : slots_) left.push_back(is_decoding(slot) ? 0 : remaining(slot));
+    const Plan& plan = engine_.plan();
+    const std::vector<std::int64_t> share = next_pass(left, plan.chunk, plan.pass_tokens, engine_.most_prefill_rows());
     std::vector<std::size_t> who;
     bool any_whole = false;
     for (std::size_t s = 0; s < slots_.size(); ++s)
@@ -76,7 +81,8 @@ class Batch {
   void decode_pass() {
     std::vector<std::size_t> who;
     for (std::size_t s = 0; s < slots_.size(); ++s)
-      if (slots_[s].sequence != nobody) who.push_back(s);
+      if (is_decoding(slots_[s])) who.push_back(s);
+    if (who.empty()) return;
     timing_.decode_tokens += std::ssize(who);
     timing_.decode_steps.push_back(pass(Phase::decode, who, std::vector<std::int64_t>(slots_.size(), 1), true));
     timing_.decode_s += timing_.decode_steps.back();
@@ -135,7 +141,8 @@ std::string_view name(Finish finish) {
   return finish == Finish::length ? "length" : finish == Finish::eos ? "eos" : "stop";
 }
 
-std::vector<std::int64_t> next_pass(const std::vector<std::int64_t>& remaining, std::int64_t chunk, std::int64_t pass_tokens) {
+std::vector<std::int64_t> next_pass(const std::vector<std::int64_t>& remaining, std::int64_t chunk, std::int64_t pass_tokens,
+                                    std::int64_t most_rows) {
   // Longer sequences first: of those that fit, the widest pass that is at least three quarters full.
   std::vector<std::size_t> order;
   for (std::size_t i = 0; i < remaining.size(); ++i)
@@ -144,7 +151,7 @@ std::vector<std::int64_t> next_pass(const std::vector<std::int64_t>& remaining, 
   std::vector<std::int64_t> share(remaining.size());
   if (order.empty()) return share;
   const std::int64_t L = std::min(chunk, remaining[order[0]]);
-  const std::int64_t most = std::max<std::int64_t>(1, pass_tokens / L);
+  const std::int64_t most = std::clamp<std::int64_t>(pass_tokens / L, 1, most_rows);
   std::int64_t filled = 0, rows = 0;
   for (const std::size_t i : order) {
     const std::int64_t tokens = std::min(L, remaining[i]);

@@ -6,9 +6,9 @@
 namespace tsrun {
 
 LocalSteps::LocalSteps(const PreparedProgram& ready, const Coord& chip, const ModelConfig& config, const Weights& weights,
-                       std::vector<KvLayer>& cache, Rotary& rotary, float* arena, std::span<const PassInput> rows)
+                       KvCache& cache, Rotary& rotary, float* arena, std::span<const PassInput> rows)
     : ready_(ready), p_(ready.program), chip_(chip), config_(config), weights_(weights), cache_(cache), rotary_(rotary),
-      arena_(arena), rows_(rows), L_(ready.program.shape.L()) {
+      arena_(arena), rows_(rows), L_(ready.program.L) {
   std::vector<std::int64_t> positions;
   for (const PassInput& row : rows)
     for (std::int64_t l = 0; l < L_; ++l) positions.push_back(l < std::ssize(row.tokens) ? row.context + l : -1);
@@ -43,10 +43,8 @@ void LocalSteps::run(const Step& step) {
       return center_rows(at(step.in[0]), at(step.in[1]), rows_of(step.in[0]), E.size(), real, config_.E, at(step.out[0]));
     }
     case Op::norm: return norm(step);
-    case Op::matmul:
-      for (std::size_t i = 0; i < step.weights.size(); ++i)
-        matmul(at(step.in[0]), rows_of(step.in[0]), weights_.matrix(step.weights[i]), at(step.out[i]));
-      return;
+    case Op::slice: return slice(step);
+    case Op::matmul: return multiply(step, step.in, step.out);
     case Op::bias: return bias(step);
     case Op::rotary: return rotate_queries(step);
     case Op::store_kv: return store_kv(step);
@@ -70,9 +68,35 @@ void LocalSteps::run(const Step& step) {
     case Op::log_probability: return score(step);
     case Op::all_gather:
     case Op::reduce_scatter:
-    case Op::all_reduce: break;
+    case Op::all_reduce:
+    default: break;
   }
   check(false, "a local step moves nothing");
+}
+
+void LocalSteps::multiply(const Step& step, std::span<const ValueId> in, std::span<const ValueId> out) const {
+  each_product(step, in, out, [&](std::size_t i, const float* x, std::int64_t rows, float* y) {
+    matmul(x, rows, weights_.matrix(step.weights[i]), y);
+  });
+  add_products(step, in, out);
+}
+
+void LocalSteps::add_products(const Step& step, std::span<const ValueId> in, std::span<const ValueId> out) const {
+  check(in.size() <= 2, "at most two products are added");
+  if (in.size() == 2) add_to(at(out[0]), at(step.via.back()), p_.local_elements(out[0]));
+}
+
+void LocalSteps::slice(const Step& step) const {
+  const ValueId v = step.out[0];
+  const Partition& p = p_.value(v).partition;
+  const int cut = p.find(step.dims[0]);
+  std::int64_t outer = 1, width = 1;
+  for (int d = 0; d < p.dims(); ++d) (d < cut ? outer : width) *= p_.local_size(v, d);
+  const int holes = p_.torus.size(p[cut].axes.holes());  // digits more major than the slice's, all of them here
+  outer *= holes;
+  width /= holes;
+  const std::int64_t blocks = p_.torus.size(step.axes), mine = block_of(p_.torus, step.axes, chip_);
+  for (std::int64_t o = 0; o < outer; ++o) std::copy_n(at(step.in[0]) + (o * blocks + mine) * width, width, at(v) + o * width);
 }
 
 void LocalSteps::embed(const Step& step) const {
@@ -112,37 +136,46 @@ void LocalSteps::bias(const Step& step) const {
 void LocalSteps::rotate_queries(const Step& step) const {
   float* const q = at(step.in[0]);
   const std::int64_t tokens = rows_of(step.in[0]), width = width_of(step.in[0]);
+  const std::int64_t first = mine(step.in[0], Dim::B).begin * L_;
 #pragma omp parallel for if (tokens * width > 16384)
   for (std::int64_t t = 0; t < tokens; ++t)
-    for (std::int64_t h = 0; h < width; h += config_.Q) rotary_.rotate(t, q + t * width + h);
+    for (std::int64_t h = 0; h < width; h += config_.Q) rotary_.rotate(first + t, q + t * width + h);
 }
 
 void LocalSteps::store_kv(const Step& step) {
-  KvLayer& layer = cache_[static_cast<std::size_t>(step.layer)];
+  KvLayer& layer = cache_.layer(step.layer);
   const std::int64_t width = width_of(step.in[0]), first = mine(step.in[0], Dim::C).begin;
-  for (std::int64_t b = 0; b < std::ssize(rows_); ++b) {
-    const PassInput& row = rows_[static_cast<std::size_t>(b)];
-    for (std::int64_t l = 0; l < std::ssize(row.tokens); ++l)
-      for (std::size_t slot = 0; slot < ready_.slots.size(); ++slot) {
-        const std::int64_t t = b * L_ + l, head = t * width + ready_.slots[slot] * config_.Q - first;
-        rotary_.rotate(t, at(step.in[0]) + head);
-        layer.store(row.sequence, static_cast<std::int64_t>(slot), row.context + l, at(step.in[0]) + head, at(step.in[1]) + head);
+  const Range here = mine(step.in[0], Dim::B);
+  for (std::int64_t b = here.begin; b < here.end; ++b)
+    for (std::int64_t l = 0; l < std::ssize(row(b).tokens); ++l)
+      for (std::size_t slot = 0; slot < cache_.slots().size(); ++slot) {
+        const std::int64_t head = ((b - here.begin) * L_ + l) * width + cache_.slots()[slot] * config_.Q - first;
+        rotary_.rotate(b * L_ + l, at(step.in[0]) + head);
+        layer.store(cache_.local_row(row(b).sequence), static_cast<std::int64_t>(slot), row(b).context + l,
+                    at(step.in[0]) + head, at(step.in[1]) + head);
       }
-  }
 }
 
 void LocalSteps::attend(const Step& step) const {
+  const Range here = mine(step.in[0], Dim::B);
   std::vector<AttentionRow> rows;
-  for (const PassInput& row : rows_) rows.push_back({row.sequence, std::ssize(row.tokens), row.context});
+  for (std::int64_t b = here.begin; b < here.end; ++b) {
+    const auto tokens = std::ssize(row(b).tokens);
+    rows.push_back({tokens == 0 ? 0 : cache_.local_row(row(b).sequence), tokens, row(b).context});
+  }
   const AttentionShape shape{L_, p_.local_size(step.in[0], 2), config_.Q};
-  attention(shape, rows, ready_.slot_of, at(step.in[0]), cache_[static_cast<std::size_t>(step.layer)], at(step.out[0]));
+  attention(shape, rows, ready_.slot_of, at(step.in[0]), cache_.layer(step.layer), at(step.out[0]));
 }
 
+// Where the length is cut, the last token is on one chip; the others add 0.
 void LocalSteps::pick(const Step& step) const {
+  const Range rows = mine(step.in[0], Dim::B), tokens = mine(step.in[0], Dim::L);
   const std::int64_t width = width_of(step.in[0]);
-  for (std::int64_t b = 0; b < std::ssize(rows_); ++b) {
-    const std::int64_t last = std::max<std::int64_t>(0, std::ssize(rows_[static_cast<std::size_t>(b)].tokens) - 1);
-    std::copy_n(at(step.in[0]) + (b * L_ + last) * width, width, at(step.out[0]) + b * width);
+  for (std::int64_t b = rows.begin; b < rows.end; ++b) {
+    float* const to = at(step.out[0]) + (b - rows.begin) * width;
+    const std::int64_t last = std::max<std::int64_t>(0, std::ssize(row(b).tokens) - 1);
+    if (last < tokens.begin || last >= tokens.end) std::fill_n(to, width, 0.0F);
+    else std::copy_n(at(step.in[0]) + ((b - rows.begin) * tokens.size() + last - tokens.begin) * width, width, to);
   }
 }
 
@@ -170,9 +203,9 @@ void LocalSteps::choose(const Step& step) const {
 void LocalSteps::sum_masks(const Step& step) const {
   const VocabularyPart part = vocabulary(step.in[0]);
   for (std::int64_t r = 0; r < rows_of(step.in[0]); ++r) {
-    const PassInput& row = rows_[static_cast<std::size_t>(r / L_)];
+    const std::span<const std::int32_t> targets = row(r / L_).targets;
     const std::int64_t l = r % L_;
-    const std::int32_t target = l < std::ssize(row.targets) ? row.targets[static_cast<std::size_t>(l)] : -1;
+    const std::int32_t target = l < std::ssize(targets) ? targets[static_cast<std::size_t>(l)] : -1;
     const MaskSums sums = mask_sums(at(step.in[0]) + r * part.width, part, target);
     const float numbers[] = {sums.largest, sums.sum, sums.target};
     std::copy_n(numbers, 3, at(step.out[0]) + 3 * r);

@@ -9,9 +9,23 @@ namespace tsrun {
 
 class LocalSteps {
  public:
+  // `rows`: as many as the program's padded B; the empty ones have no tokens.
   LocalSteps(const PreparedProgram& ready, const Coord& chip, const ModelConfig& config, const Weights& weights,
-             std::vector<KvLayer>& cache, Rotary& rotary, float* arena, std::span<const PassInput> rows);
+             KvCache& cache, Rotary& rotary, float* arena, std::span<const PassInput> rows);
   void run(const Step& step);
+  // The products of a step, which may also communicate: from the values that are whole to those that are not summed yet.
+  // product(weight, x, rows of x, y) makes one of them.
+  template <class Product>
+  void each_product(const Step& step, std::span<const ValueId> in, std::span<const ValueId> out, Product product) const {
+    const bool sums = in.size() > 1;
+    for (std::size_t i = 0; i < step.weights.size(); ++i) {
+      const ValueId x = in[sums ? i : 0];
+      product(i, at(x), rows_of(x), at(!sums ? out[i] : i == 0 ? out[0] : step.via.back()));
+    }
+  }
+  // Of two inputs, their products are added.
+  void add_products(const Step& step, std::span<const ValueId> in, std::span<const ValueId> out) const;
+  void multiply(const Step& step, std::span<const ValueId> in, std::span<const ValueId> out) const;
 
  private:
   float* at(ValueId v) const { return arena_ + ready_.buffers.offset[static_cast<std::size_t>(v)]; }
@@ -19,8 +33,10 @@ class LocalSteps {
   std::int64_t rows_of(ValueId v) const;
   std::int64_t width_of(ValueId v) const { return p_.local_elements(v) / rows_of(v); }
   Range mine(ValueId v, Dim d) const;
+  const PassInput& row(std::int64_t b) const { return rows_[static_cast<std::size_t>(b)]; }
   VocabularyPart vocabulary(ValueId logits) const;
 
+  void slice(const Step& step) const;
   void embed(const Step& step) const;
   void norm(const Step& step) const;
   void bias(const Step& step) const;
@@ -38,7 +54,7 @@ class LocalSteps {
   Coord chip_;
   const ModelConfig& config_;
   const Weights& weights_;
-  std::vector<KvLayer>& cache_;
+  KvCache& cache_;
   Rotary& rotary_;
   float* arena_;
   std::span<const PassInput> rows_;

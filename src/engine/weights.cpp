@@ -22,8 +22,8 @@ struct Cutting {
 
 class Cutter {
  public:
-  Cutter(const ModelConfig& config, const Torus& torus, const Coord& chip)
-      : config_(config), torus_(torus), chip_(chip), sizes_(pad(config, torus)) {}
+  Cutter(const ModelConfig& config, const Torus& torus, const Layout& layout, const Coord& chip)
+      : config_(config), torus_(torus), chip_(chip), sizes_(pad(config, torus, layout)) {}
 
   Cutting cut(Dim d, const AxisStack& axes) const {
     const Range mine = shard(torus_, axes, chip_, sizes_.of(d, config_));
@@ -74,7 +74,7 @@ DType held_type(DType stored, std::optional<DType> asked) {
 
 Weights::Weights(const ModelFile& file, const Torus& torus, const Coord& chip, const Layout& layout,
                  std::optional<DType> asked) {
-  const Cutter cutter(file.config(), torus, chip);
+  const Cutter cutter(file.config(), torus, layout, chip);
   TensorRows rows_read;  // memory that is used again and again
   std::vector<float> slab;
   for (const WeightUse& use : stored_weights(file.config(), layout)) {

@@ -58,6 +58,19 @@ const void* KvLayer::at(const std::vector<std::byte>& half, std::int64_t sequenc
   return half.data() + (sequence * slots_ + slot) * positions_ * Q_ * bits(type_) / 8;
 }
 
+void KvLayer::copy_out(std::int64_t sequence, std::int64_t slot, std::int64_t positions, std::byte* to) const {
+  const auto half = static_cast<std::size_t>(bytes_of(positions) / 2);
+  std::memcpy(to, keys(sequence, slot), half);
+  std::memcpy(to + half, values(sequence, slot), half);
+}
+
+void KvLayer::copy_in(std::int64_t sequence, std::int64_t slot, std::int64_t positions, const std::byte* from) {
+  const auto half = static_cast<std::size_t>(bytes_of(positions) / 2);
+  const std::int64_t at = (sequence * slots_ + slot) * positions_ * Q_ * bits(type_) / 8;
+  std::memcpy(keys_.data() + at, from, half);
+  std::memcpy(values_.data() + at, from + half, half);
+}
+
 void KvLayer::store(std::int64_t sequence, std::int64_t slot, std::int64_t position, const float* key, const float* value) {
   const std::int64_t element = ((sequence * slots_ + slot) * positions_ + position) * Q_;
   if (type_ == DType::f32) {

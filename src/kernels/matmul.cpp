@@ -49,7 +49,8 @@ const SimdKernels& simd() {
   return chosen;
 }
 
-void matmul(const float* x, std::int64_t n, const Matrix& w, float* y) {
+void matmul(const float* x, std::int64_t n, const Matrix& w, float* y, std::int64_t y_stride) {
+  if (y_stride == 0) y_stride = w.rows;
   // Rows of x that stay in the second cache while the weights stream by.
   constexpr std::int64_t cached = 64 * 1024;
   const std::int64_t rows = std::max<std::int64_t>(4, cached / std::max<std::int64_t>(1, w.columns) / 4 * 4);
@@ -61,7 +62,7 @@ void matmul(const float* x, std::int64_t n, const Matrix& w, float* y) {
     const std::int64_t first = s * strip, count = std::min(strip, w.rows - first);
     if (count <= 0) continue;
     for (std::int64_t r = 0; r < n; r += rows)
-      k.dots(x + r * w.columns, std::min(rows, n - r), w, first, count, y + r * w.rows + first, w.rows);
+      k.dots(x + r * w.columns, std::min(rows, n - r), w, first, count, y + r * y_stride + first, y_stride);
   }
 }
 

@@ -22,6 +22,7 @@ std::vector<Life> lives(const Program& p) {
   };
   for (std::size_t s = 0; s < p.steps.size(); ++s) {
     for (const ValueId v : p.steps[s].in) touch(v, static_cast<std::int64_t>(s));
+    for (const ValueId v : p.steps[s].via) touch(v, static_cast<std::int64_t>(s));
     for (const ValueId v : p.steps[s].out) touch(v, static_cast<std::int64_t>(s));
   }
   if (p.result >= 0) touch(p.result, static_cast<std::int64_t>(p.steps.size()));

@@ -42,6 +42,16 @@ std::string written(const Program& program, const Step& step) {
   return join(names, " ");
 }
 
+std::string moved_names(const Program& program, const Step& step) {
+  std::vector<std::string> names;
+  if (step.op == Op::gather_weights) {
+    for (const WeightUse& use : step.weights) names.emplace_back(name(use.weight));
+  } else {
+    for (const ValueId v : moved_to(step)) names.push_back(program.value(v).name);
+  }
+  return join(names, " ");
+}
+
 std::string explain(const Program& p, const std::function<std::string(const Step&)>& note) {
   std::string out = text(name(p.shape.phase), " on torus ", to_text(p.torus), ", ", to_text(p.layout), ": B ", p.shape.B(),
                          ", L ", p.shape.L(), ", E ", p.sizes.E, ", F ", p.sizes.F, ", H ", p.sizes.heads.padded(), ", V ",

@@ -11,11 +11,16 @@ std::string_view name(Op op) {
     case Op::all_gather: return "all_gather";
     case Op::reduce_scatter: return "reduce_scatter";
     case Op::all_reduce: return "all_reduce";
+    case Op::all_to_all: return "all_to_all";
+    case Op::gather_matmul: return "gather_matmul";
+    case Op::matmul_scatter: return "matmul_scatter";
+    case Op::gather_weights: return "gather_weights";
     case Op::embed: return "embed";
     case Op::sum: return "sum";
     case Op::sum_squares: return "sum_squares";
     case Op::center: return "center";
     case Op::norm: return "norm";
+    case Op::slice: return "slice";
     case Op::matmul: return "matmul";
     case Op::bias: return "bias";
     case Op::rotary: return "rotary";
@@ -33,7 +38,21 @@ std::string_view name(Op op) {
   return "";
 }
 
-std::string_view name(ScheduleName s) { return s == ScheduleName::ring ? "ring" : "line"; }
+std::string_view name(ScheduleName s) {
+  switch (s) {
+    case ScheduleName::ring: return "ring";
+    case ScheduleName::two_way: return "two_way";
+    case ScheduleName::balanced: return "balanced";
+    case ScheduleName::latency: return "latency";
+    case ScheduleName::rotated: return "rotated";
+    case ScheduleName::line: return "line";
+    case ScheduleName::one_shot: return "one_shot";
+    case ScheduleName::doubling: return "doubling";
+    case ScheduleName::direct: return "direct";
+    case ScheduleName::hop_by_hop: return "hop_by_hop";
+  }
+  return "";
+}
 std::string_view name(Phase phase) { return phase == Phase::prefill ? "prefill" : "decode"; }
 
 PassShape PassShape::uniform(Phase phase, std::int64_t sequences, std::int64_t tokens, std::int64_t context,
@@ -47,9 +66,9 @@ std::int64_t PassShape::L() const {
   return longest;
 }
 
-PaddedSizes pad(const ModelConfig& c, const Torus& torus) {
-  const int n = torus.size();
-  return {round_up(c.E, n), round_up(c.F, n), round_up(c.C(), n), round_up(c.V, n), place_heads(c.H, c.K, n)};
+PaddedSizes pad(const ModelConfig& c, const Torus& torus, const Layout& layout) {
+  const int n = torus.size(), heads = layout.heads_cut > 0 ? layout.heads_cut : n;
+  return {round_up(c.E, n), round_up(c.F, n), round_up(c.C(), n), round_up(c.V, n), place_heads(c.H, c.K, heads)};
 }
 
 std::int64_t PaddedSizes::of(Dim d, const ModelConfig& config) const {
@@ -87,7 +106,8 @@ std::vector<WeightUse> stored_weights(const ModelConfig& config, const Layout& l
     Partition p;
     // A vector is whole on every chip; a step takes its slice of it.
     const auto cut = [&](Dim d) {
-      return Cut{d, spec.is_vector ? AxisStack{} : d == Dim::E ? layout.weight_E() : layout.weight_F()};
+      if (spec.is_vector) return Cut{d, {}};
+      return Cut{d, d == Dim::E ? layout.weight_E() : d == Dim::C ? layout.weight_C() : layout.weight_F()};
     };
     const auto add = [&](Dim d) {
       p = p.then(cut(d));
@@ -98,6 +118,19 @@ std::vector<WeightUse> stored_weights(const ModelConfig& config, const Layout& l
     uses.push_back({spec.weight, spec.layer, p});
   }
   return uses;
+}
+
+Op collective_of(Op op) {
+  if (op == Op::gather_matmul || op == Op::gather_weights) return Op::all_gather;
+  return op == Op::matmul_scatter ? Op::reduce_scatter : op;
+}
+
+std::span<const ValueId> moved_from(const Step& s) {
+  return s.op == Op::matmul_scatter ? std::span(s.via).first(s.out.size()) : std::span(s.in);
+}
+
+std::span<const ValueId> moved_to(const Step& s) {
+  return s.op == Op::gather_matmul ? std::span(s.via).first(s.in.size()) : std::span(s.out);
 }
 
 }  // namespace tsrun

@@ -8,4 +8,6 @@ namespace tsrun {
 Schedule ring_schedule(Op collective, const Torus& torus, const AxisStack& group, const Coord& chip);
 Schedule line_schedule(const Torus& torus, const AxisStack& group, const Coord& chip);
 
+Schedule direct_schedule(Op collective, const Torus& torus, const AxisStack& group, const Coord& chip);
+
 }  // namespace tsrun

@@ -63,7 +63,8 @@ TEST_CASE("contexts, meshes and layouts that cannot be") {
   refused(generate("-p hello -n 10 -c 5"), 2, {"ctx-size"});
   refused(generate("-p hello --mesh 3x5x7"), 2, {"3x5x7", "105"});
   refused(generate("-p hello --mesh 2x2"), 2, {"2x2", "--mesh"});
-  refused(generate("-p hello --layout wg_xy/batch"), 2, {"wg_xy/batch", "ws2d/head"});
+  refused(generate("-p hello --layout wg_yz/batch"), 2, {"wg_yz", "wg_xy"});
+  refused(generate("-p hello --layout ws2d/batch_z"), 2, {"batch_z", "batch_xy"});
   refused(generate("-p hello --layout nonsense"), 2, {"nonsense"});
   refused(generate("-p hello --layout prefill=ws1d/head,decode=ws2d/head --mesh 4x1x1"), 2, {"two copies"}, {4});
   refused(generate("-p hello --batch 70000 -n 1"), 2, {"--batch", "65536"});

@@ -10,7 +10,9 @@ TEST_CASE("collectives on 64 ranks") {
     for (const AxisStack& group : groups) {
       LinkCounts counts{};
       gather_numbers(mesh, group, counts);
-      scatter_numbers(mesh, group, counts);
+      scatter_numbers(mesh, group, ScheduleName::ring, counts);
+      scatter_in_order(mesh, group, counts);
+      exchange_numbers(mesh, group, counts);
       reduce_numbers(mesh, group, ScheduleName::ring, 7, counts);
       reduce_numbers(mesh, group, ScheduleName::line, 7, counts);
     }

@@ -29,7 +29,28 @@ TEST_CASE("reduce_scatter gives every chip the sum of its own block") {
     const Mesh mesh(torus, 60);
     for (const AxisStack& group : groups) {
       LinkCounts counts{};
-      scatter_numbers(mesh, group, counts);
+      scatter_numbers(mesh, group, ScheduleName::ring, counts);
+    }
+  }
+}
+
+TEST_CASE("all_to_all brings every chip its part of the split dimension from every chip") {
+  for (const Torus& torus : tori_of(world_size())) {
+    const Mesh mesh(torus, 60);
+    for (const AxisStack& group : groups) {
+      LinkCounts counts{};
+      exchange_numbers(mesh, group, counts);
+    }
+  }
+}
+
+TEST_CASE("a direct scatter adds in the order of the chips, whichever chip has the block") {
+  for (const Torus& torus : tori_of(world_size())) {
+    const Mesh mesh(torus, 60);
+    for (const AxisStack& group : groups) {
+      LinkCounts counts{};
+      scatter_numbers(mesh, group, ScheduleName::direct, counts);
+      scatter_in_order(mesh, group, counts);
     }
   }
 }

@@ -56,7 +56,7 @@ inline void gather_numbers(const Mesh& mesh, const AxisStack& group, LinkCounts&
 }
 
 // Every chip adds (1 + its number in the group) times the element's own number.
-inline void scatter_numbers(const Mesh& mesh, const AxisStack& group, LinkCounts& counts) {
+inline void scatter_numbers(const Mesh& mesh, const AxisStack& group, ScheduleName schedule, LinkCounts& counts) {
   Collectives collectives(mesh);
   Pair p(mesh, group);
   for (int t = 0; t < 2; ++t)
@@ -64,12 +64,45 @@ inline void scatter_numbers(const Mesh& mesh, const AxisStack& group, LinkCounts
       for (std::int64_t c = 0; c < Pair::width[t] * p.chips; ++c)
         p.at_whole(t, r, c) = static_cast<float>(1 + p.own) * number(0, r, c);
   const Strided tensors[] = {{3, 5, p.whole[0].data(), p.block[0].data()}, {2, 4, p.whole[1].data(), p.block[1].data()}};
-  collectives.run(schedule_of(Op::reduce_scatter, ScheduleName::ring, mesh.torus(), group, mesh.coord()), tensors, counts);
+  collectives.run(schedule_of(Op::reduce_scatter, schedule, mesh.torus(), group, mesh.coord()), tensors, counts);
   const auto factor = static_cast<float>(p.chips * (p.chips + 1) / 2);
   for (int t = 0; t < 2; ++t)
     for (std::int64_t r = 0; r < Pair::rows[t]; ++r)
       for (std::int64_t c = 0; c < Pair::width[t]; ++c)
         CHECK(p.at_block(t, r, c) == factor * number(0, r, p.own * Pair::width[t] + c));
+}
+
+// Addends that round: the sum of every block has the bits of one sum along each axis in turn, in the order of its chips.
+inline void scatter_in_order(const Mesh& mesh, const AxisStack& group, LinkCounts& counts) {
+  Collectives collectives(mesh);
+  const int chips = mesh.torus().size(group), own = block_of(mesh.torus(), group, mesh.coord());
+  const auto addend = [](int chip) { return 1.0F / static_cast<float>(3 + 7 * chip); };
+  std::vector<float> sums;
+  for (int chip = 0; chip < chips; ++chip) sums.push_back(addend(chip));
+  for (const Axis a : group) {
+    const std::size_t minor = sums.size() / static_cast<std::size_t>(mesh.torus().size(a));
+    for (std::size_t i = minor; i < sums.size(); ++i) sums[i % minor] += sums[i];
+    sums.resize(minor);
+  }
+  const std::vector<float> in(static_cast<std::size_t>(2 * chips), addend(own));
+  std::vector<float> out(2);
+  const Strided tensor[] = {{1, 2, in.data(), out.data()}};
+  collectives.run(schedule_of(Op::reduce_scatter, ScheduleName::direct, mesh.torus(), group, mesh.coord()), tensor, counts);
+  for (const float sum : out) CHECK(sum == sums[0]);
+}
+
+// [4][chips * 3][2], cut over the group in the middle in the reverse order, becomes cut in the first dimension in its own.
+inline void exchange_numbers(const Mesh& mesh, const AxisStack& group, LinkCounts& counts) {
+  Collectives collectives(mesh);
+  const int chips = mesh.torus().size(group), to = block_of(mesh.torus(), group, mesh.coord());
+  const int from = block_of(mesh.torus(), group.reversed(), mesh.coord());
+  std::vector<float> in(static_cast<std::size_t>(4 * chips * 3 * 2)), out(in.size(), -1);
+  for (int r = 0; r < 4 * chips; ++r)
+    for (int c = 0; c < 6; ++c) in[static_cast<std::size_t>(r * 6 + c)] = number(0, r, from * 6 + c);
+  const Strided tensor[] = {{1, 4 * 6, in.data(), out.data(), 6}};
+  collectives.run(schedule_of(Op::all_to_all, ScheduleName::direct, mesh.torus(), group, mesh.coord()), tensor, counts);
+  for (int r = 0; r < 4; ++r)
+    for (int c = 0; c < 6 * chips; ++c) CHECK(out[static_cast<std::size_t>(r * 6 * chips + c)] == number(0, to * 4 + r, c));
 }
 
 inline void reduce_numbers(const Mesh& mesh, const AxisStack& group, ScheduleName schedule, std::int64_t elements,

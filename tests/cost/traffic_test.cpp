@@ -1,9 +1,8 @@
-// The bytes of the default schedules are the closed forms of programs.md.
+// Bytes by link, read from the schedules of a program's steps.
 #include <doctest/doctest.h>
 
-#include "tsrun/cost/memory.hpp"
 #include "tsrun/cost/traffic.hpp"
-#include "tsrun/program/explain.hpp"
+#include "tsrun/cost/volume.hpp"
 #include "tsrun/program/lower.hpp"
 
 using namespace tsrun;
@@ -24,47 +23,40 @@ ModelConfig model() {
   return c;
 }
 
-// Elements that a chip sends in the layer's steps that write `tensors`.
-double sent(const Program& p, const std::string& tensors) {
-  double elements = 0;
-  for (const Step& s : p.steps)
-    if (is_collective(s.op) && s.layer == 0 && written(p, s) == tensors) elements += mean_sent_bytes(p, s) / 4;
-  return elements;
-}
-
 }  // namespace
 
-TEST_CASE("ws2d sends T [2E/X f(YZ) + 3F/(YZ) f(X)] in the feed-forward, and as much for attention's gather") {
+TEST_CASE("statistics of norms send twice f(X) of a number a token") {
   for (const Torus t : {Torus{2, 2, 2}, Torus{3, 2, 1}, Torus{2, 3, 2}, Torus{1, 6, 2}, Torus{4, 1, 3}}) {
     const Program p = lower(model(), t, parse_layout("ws2d/head"), PassShape::uniform(Phase::prefill, 2, 3, 0, Output::none));
-    const auto f = [](int k) { return (k - 1.0) / k; };
-    const double T = 6, E = 96, F = 192, C = 96;
-    const auto W = static_cast<double>(p.sizes.heads.padded() * 8);
-    CHECK(sent(p, "x") == doctest::Approx(2 * T * E / t.X * f(t.Y * t.Z)));  // before attention and before the FFN
-    CHECK(sent(p, "ffn") == doctest::Approx(T * E / t.X * f(t.Y * t.Z)));
-    CHECK(sent(p, "gate hidden") == doctest::Approx(2 * T * F / (t.Y * t.Z) * f(t.X)));
-    CHECK(sent(p, "hidden") == doctest::Approx(T * F / (t.Y * t.Z) * f(t.X)));
-    CHECK(sent(p, "q k v") == doctest::Approx(T * (W + 2 * C) / (t.Y * t.Z) * f(t.X)));
-    CHECK(sent(p, "heads") == doctest::Approx(T * W / (t.Y * t.Z) * f(t.X)));
-    CHECK(sent(p, "square") == doctest::Approx(2 * 2 * f(t.X) * T));
+    double elements = 0;
+    for (const Step& s : p.steps)
+      if (s.op == Op::all_reduce && s.layer == 0) elements += sent(p, s);
+    CHECK(elements == doctest::Approx(2 * 2 * 6 * (t.X - 1.0) / t.X));  // before attention and before the feed-forward
   }
 }
 
-TEST_CASE("ws1d sends 2 T E f(n) a block half") {
-  const Torus t{2, 3, 2};
-  const Program p = lower(model(), t, parse_layout("ws1d/head"), PassShape::uniform(Phase::prefill, 2, 3, 0, Output::none));
-  CHECK(sent(p, "x") == doctest::Approx(2 * 6.0 * 96 * 11 / 12));
-  CHECK(sent(p, "ffn") + sent(p, "attn") == doctest::Approx(2 * 6.0 * 96 * 11 / 12));
-  CHECK(sent(p, "square") == 0);
+TEST_CASE("bytes over each link are those of the schedule's moves, and add up to what the step sends") {
+  const Torus t{3, 2, 2};
+  for (const char* layout : {"ws2d/batch", "wg_xy/head", "ws1d/batch_x"}) {
+    const Program p = lower(model(), t, parse_layout(layout), PassShape::uniform(Phase::prefill, 12, 12, 0, Output::greedy));
+    for (const Step& s : p.steps) {
+      if (!communicates(s.op) || s.op == Op::gather_weights || s.op == Op::all_reduce) continue;
+      double bytes = 0;
+      for (int rank = 0; rank < t.size(); ++rank) {
+        const Schedule schedule = schedule_of(collective_of(s.op), s.schedule, t, s.axes, coord_of(t, rank));
+        for (const LinkBytes& link : sent_bytes(schedule, block_elements(p, s, schedule) * activation_bytes)) {
+          CHECK(s.axes.set().has(link.axis));
+          bytes += static_cast<double>(link.bytes);
+        }
+      }
+      CHECK(bytes / t.size() == doctest::Approx(4 * sent(p, s)));
+    }
+  }
 }
 
-TEST_CASE("a chip's weights are its share of the model, and the cache counts slots") {
-  const Torus t{2, 2, 2};
-  const Program p = lower(model(), t, parse_layout("ws2d/head"), PassShape::uniform(Phase::decode, 4, 1, 0, Output::greedy));
-  const Memory m = memory(p, [](const WeightUse&) { return DType::bf16; }, DType::bf16, 4, 64);
-  // All matrices divide here but for the heads (12 to 16); vectors are whole.
-  const double matrices = 3.0 * 96 * 192 + 2 * 96 * 128 + 2 * 96 * 96 + 2 * 144 * 96;
-  CHECK(static_cast<double>(m.weights) == doctest::Approx(matrices * 2 / 8 + 3 * 96 * 4));
-  CHECK(m.kv == 2 * 1 * 4 * p.kv_slots * 64 * 8 * 2);
-  CHECK(m.peak() == m.weights + m.kv + m.activations + m.staging);
+TEST_CASE("every chip names the same links") {
+  const Torus t{4, 3, 1};
+  CHECK(used_links(Op::all_reduce, ScheduleName::line, t, {Axis::x}).size() == 2);  // up and back
+  CHECK(used_links(Op::all_gather, ScheduleName::ring, t, {Axis::y, Axis::x}).size() == 2);
+  CHECK(used_links(Op::all_to_all, ScheduleName::direct, t, {Axis::x, Axis::y}).size() == 4);
 }

@@ -101,7 +101,7 @@ TEST_CASE("prefill passes take every token once, within their limits, and are at
   std::int64_t taken = 0;
   int passes = 0;
   for (;; ++passes) {
-    const std::vector<std::int64_t> share = next_pass(left, 512, 2048);
+    const std::vector<std::int64_t> share = next_pass(left, 512, 2048, 64);
     std::int64_t L = 0, rows = 0, tokens = 0;
     for (std::size_t i = 0; i < left.size(); ++i) {
       CHECK(share[i] <= left[i]);
@@ -122,5 +122,5 @@ TEST_CASE("prefill passes take every token once, within their limits, and are at
 }
 
 TEST_CASE("a chunk larger than the pass still goes alone") {
-  CHECK(next_pass({3000, 3000}, 2500, 2048) == std::vector<std::int64_t>{2500, 0});
+  CHECK(next_pass({3000, 3000}, 2500, 2048, 64) == std::vector<std::int64_t>{2500, 0});
 }

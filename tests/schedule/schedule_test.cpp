@@ -26,13 +26,14 @@ void each_torus(int n, Visit visit) {
 }  // namespace
 
 // Without TSRUN_LONG, above 64 chips only some counts are tried: with it, all of them.
-TEST_CASE("the checker accepts every ring schedule on every torus up to 512 ranks") {
+TEST_CASE("the checker accepts every ring and direct schedule on every torus up to 512 ranks") {
   const bool every = std::getenv("TSRUN_LONG") != nullptr;
   int checked = 0;
   for (int n = 1; n <= 512; ++n) {
     if (!every && n > 64 && n % 64 != 0 && n != 125 && n != 210 && n != 343 && n != 509) continue;
     each_torus(n, [&](const Torus& torus) {
       for (const Op op : collectives) CHECK_NOTHROW(check_schedule(op, ScheduleName::ring, torus, zyx));
+      for (const Op op : {Op::reduce_scatter, Op::all_to_all}) CHECK_NOTHROW(check_schedule(op, ScheduleName::direct, torus, zyx));
       ++checked;
     });
   }
@@ -95,6 +96,18 @@ TEST_CASE("a ring sends (k - 1) / k of what it gathers, axis after axis") {
   CHECK(sent(Op::all_gather) == 59);
   CHECK(sent(Op::reduce_scatter) == 59);
   CHECK(sent(Op::all_reduce) == 118);
+}
+
+TEST_CASE("a direct exchange sends (k - 1) / k of a chip's data over each axis, a direct scatter as much as a ring") {
+  const Torus torus{3, 4, 5};
+  const auto sent = [&](Op op) {
+    int blocks = 0;
+    for (const Round& round : schedule_of(op, ScheduleName::direct, torus, zyx, {1, 2, 3}).rounds)
+      for (const Move& move : round) blocks += move.send.total();
+    return blocks;
+  };
+  CHECK(sent(Op::all_to_all) == 60 * 2 / 3 + 60 * 3 / 4 + 60 * 4 / 5);
+  CHECK(sent(Op::reduce_scatter) == 59);
 }
 
 TEST_CASE("blocks are numbered major to minor, and a chip starts and ends with its own") {

@@ -15,7 +15,7 @@
 
 namespace tsrun::test {
 
-inline double standard_deviation(std::span<const float> values) {
+inline double deviation_of(std::span<const float> values) {
   double sum = 0, squares = 0;
   for (const float v : values) sum += v;
   const double mean = sum / static_cast<double>(values.size());
@@ -44,7 +44,7 @@ inline Distance distance(std::span<const float> actual, std::span<const float> r
     worst = i;
     if (largest == infinite) break;
   }
-  const double deviation = standard_deviation(reference);
+  const double deviation = deviation_of(reference);
   text << "worst at " << worst << " of " << actual.size() << ": " << actual[worst] << " against " << reference[worst]
        << ", deviation of the reference " << deviation;
   return {largest == 0 ? 0 : largest / deviation, text.str()};

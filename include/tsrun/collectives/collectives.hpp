@@ -4,6 +4,8 @@
 // sender. Nothing is allocated after the first pass of a shape.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -14,13 +16,17 @@
 
 namespace tsrun {
 
-// One tensor of a collective as the memory sees it: [outer][n * width] whole, [outer][width] as one block. The chips'
-// blocks stand side by side in the dimension that is gathered or scattered.
+// One tensor of a collective as the memory sees it: [outer][n * width] whole, [outer][width] as one block, elements of
+// `element` bytes. The chips' blocks stand side by side in the dimension that is gathered or scattered; an all_to_all
+// splits one dimension (outer, width) and joins another.
 struct Strided {
   std::int64_t outer = 1;
   std::int64_t width = 1;
-  const float* in = nullptr;
-  float* out = nullptr;
+  const void* in = nullptr;
+  void* out = nullptr;
+  std::int64_t joined_width = 1;  // all_to_all: of one block in the joined dimension
+  std::int64_t element = sizeof(float);
+  std::int64_t block_bytes() const { return outer * width * element; }
 };
 
 struct LinkCount {
@@ -34,19 +40,26 @@ class Collectives {
  public:
   explicit Collectives(const Mesh& mesh) : mesh_(mesh) {}
 
-  // all_gather: in is one block, out all of them. reduce_scatter: in is all blocks, out this chip's, summed.
-  // all_reduce: in and out are as many numbers, [1][width] with width the whole count; it is cut into blocks here.
+  // all_gather: in is one block, out all of them. reduce_scatter: in is all blocks, out this chip's, summed. all_to_all:
+  // in and out are all blocks, of the chips they go to and of those they come from. all_reduce: in and out are as many
+  // numbers, [1][width] with width the whole count; it is cut into blocks here. What is added is f32.
   void run(const Schedule& schedule, std::span<const Strided> tensors, LinkCounts& counts);
 
   double waited() const { return waited_; }  // seconds in which this rank had nothing to do but wait for messages
 
  private:
-  void walk(const Schedule& schedule, std::int64_t block, LinkCounts& counts);
+  void walk(const Schedule& schedule, std::int64_t block_bytes, LinkCounts& counts);
+  void post(const Round& round, std::int64_t block_bytes, LinkCounts& counts);
+  void take(const Round& round, std::int64_t block_bytes);
+  void add_in_order(const Round& round, std::int64_t block_bytes);
+  std::byte* block(int b, std::int64_t block_bytes) { return blocks_.data() + b * block_bytes; }
+  int joined_place(const Schedule& schedule, int b) const;
 
   const Mesh& mesh_;
   double waited_ = 0;
-  std::vector<float> blocks_;    // all blocks of the group, of all tensors
-  std::vector<float> received_;  // an addend on its way in
+  std::vector<std::byte> blocks_;    // all blocks of the group, of all tensors
+  std::vector<std::byte> received_;  // blocks on their way in, move after move
+  std::vector<std::byte> sending_;   // those that do not lie side by side
   std::vector<MPI_Request> requests_;
 };
 

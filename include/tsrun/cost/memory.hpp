@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "tsrun/core/dtype.hpp"
+#include "tsrun/program/kv_movement.hpp"
 #include "tsrun/program/program.hpp"
 
 namespace tsrun {
@@ -22,7 +23,14 @@ struct Memory {
 std::int64_t weight_bytes(const ModelConfig& config, const Torus& torus, const PaddedSizes& sizes, const WeightUse& use,
                           DType type);
 
-// `held` says what each weight is held as; the cache has `sequences` of up to `context` positions in `kv` type.
+// A chip's part of a cache with room for `positions` of each sequence.
+std::int64_t kv_bytes(const ModelConfig& config, const KvCut& cut, DType type, std::int64_t positions);
+
+// The most positions of each sequence for which the chip's part of the cache stays within `bytes`.
+std::int64_t max_context(const ModelConfig& config, const KvCut& cut, DType type, double bytes);
+
+// `held` says what each weight is held as; the cache, cut as the program's attention, has `sequences` of up to
+// `context` positions in `kv` type.
 Memory memory(const Program& program, const std::function<DType(const WeightUse&)>& held, DType kv,
               std::int64_t sequences, std::int64_t context);
 

@@ -27,7 +27,5 @@ struct LinkBytes {
 std::vector<LinkBytes> sent_bytes(const Schedule& schedule, std::int64_t block_bytes);
 // The links over which some chip of the torus sends in a collective, in one order for all chips.
 std::vector<std::pair<Axis, Direction>> used_links(Op collective, ScheduleName name, const Torus& torus, const AxisStack& group);
-// All of a step's links together, mean over the chips, for a report.
-double mean_sent_bytes(const Program& program, const Step& step);
 
 }  // namespace tsrun

@@ -4,6 +4,7 @@
 // takes. Every rank makes the same calls with the same tokens; results are the same on every rank.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -15,6 +16,7 @@
 
 #include "tsrun/cost/memory.hpp"
 #include "tsrun/engine/executor.hpp"
+#include "tsrun/engine/kv_cache.hpp"
 #include "tsrun/mesh/mesh.hpp"
 #include "tsrun/program/lower.hpp"
 #include "tsrun/store/model_file.hpp"
@@ -31,6 +33,9 @@ struct Plan {
   std::int64_t context = 0;         // positions of each
   std::int64_t chunk = 512;         // new tokens of a sequence in one prefill pass, at most
   std::int64_t pass_tokens = 2048;  // of all sequences together, at most (a single chunk may exceed it)
+  // Sequences that are prefilled together at most: where prefill cuts attention in another way than decode, each needs a
+  // place of its own in that cut until it moves.
+  std::int64_t prefill_rows() const { return std::clamp<std::int64_t>(pass_tokens / std::max<std::int64_t>(1, chunk), 1, sequences); }
   Output widest = Output::logits;   // the output that takes the most memory of those that will be asked for
 };
 std::string to_text(const Plan& plan);
@@ -50,8 +55,11 @@ class Engine {
   // ranks of a host would need more memory than it has. All ranks throw alike.
   Engine(const ModelFile& file, const Plan& plan, const Mesh& mesh);
 
+  // `sequence` of a row is its slot, 0 to sequences - 1. Results are in the order of the rows.
   PassResult forward(Phase phase, std::span<const PassInput> rows, Output output);
 
+  // Sequences that a prefill pass may have.
+  std::int64_t most_prefill_rows() const { return lanes_ ? plan_.prefill_rows() : plan_.sequences; }
   const ModelConfig& config() const { return config_; }
   const Plan& plan() const { return plan_; }
   const Memory& memory() const { return memory_; }
@@ -60,17 +68,30 @@ class Engine {
   double load_seconds() const { return load_seconds_; }
   std::int64_t load_bytes() const { return load_bytes_; }
   std::int64_t weight_bytes() const { return weights_->bytes(); }
+  DType held(const WeightUse& use) const { return weights_->matrix(use).type; }
 
  private:
-  const PreparedProgram& program_for(Phase phase, std::span<const PassInput> rows, Output output);
+  // Places of the prefill's own cut: which slot's sequence is there, how much of it, and since when.
+  struct Lane {
+    std::int64_t slot = -1;
+    std::int64_t filled = 0;
+    std::int64_t last_pass = 0;
+  };
+  const PreparedProgram& program_for(Phase phase, const PassShape& shape);
   void load(const ModelFile& file);
+  KvCache& bring(Phase phase, std::span<const PassInput> rows, std::vector<std::int64_t>& places);
+  std::int64_t lane_for(const PassInput& row);
+  void settle(std::vector<std::int64_t> lanes);
 
   ModelConfig config_;
   Plan plan_;
   const Mesh& mesh_;
   Memory memory_;
   std::unique_ptr<Weights> weights_;
-  std::vector<KvLayer> cache_;  // by layer
+  std::unique_ptr<KvCache> cache_;  // in the cut of decode
+  std::unique_ptr<KvCache> lanes_;  // in that of prefill, where it is another
+  std::vector<Lane> lane_of_;
+  std::int64_t pass_ = 0;
   std::unique_ptr<Executor> executor_;
   std::map<std::tuple<Phase, std::int64_t, std::int64_t, Output>, PreparedProgram> programs_;  // by phase, B, L, output
   double load_seconds_ = 0;

@@ -14,17 +14,18 @@
 #include <vector>
 
 #include "tsrun/collectives/collectives.hpp"
+#include "tsrun/engine/kv_cache.hpp"
+#include "tsrun/engine/weight_gather.hpp"
 #include "tsrun/engine/weights.hpp"
-#include "tsrun/kernels/attention.hpp"
 #include "tsrun/kernels/rows.hpp"
 #include "tsrun/program/buffers.hpp"
 #include "tsrun/program/program.hpp"
 
 namespace tsrun {
 
-// One row of a pass with its numbers.
+// One row of a pass with its numbers; without tokens it is empty.
 struct PassInput {
-  std::int64_t sequence = 0;                  // of the cache
+  std::int64_t sequence = 0;                  // row of the cache
   std::int64_t context = 0;                   // tokens of it that are already there
   std::span<const std::int32_t> tokens;       // new ones
   std::span<const std::int32_t> targets{};    // Output::score: the token after each of them
@@ -59,34 +60,41 @@ struct PreparedProgram {
     std::array<std::array<std::int32_t, 2>, axis_count> row{};  // into the traffic; -1 where no chip sends
     LinkCounts predicted{};                                     // of one call
   };
-  std::vector<Collective> collectives;    // of the steps that are one, in order
+  std::vector<Collective> collectives;    // of the steps that communicate, in order
   std::vector<int> slot_of;               // query head of this chip -> slot of the cache
-  std::vector<int> slots;                 // key/value heads of the slots
 };
+
+class LocalSteps;
 
 class Executor {
  public:
-  Executor(const Mesh& mesh, const ModelConfig& config, const Weights& weights, std::vector<KvLayer>& cache);
+  Executor(const Mesh& mesh, const ModelConfig& config, const Weights& weights);
 
   PreparedProgram prepare(Program program);
-  // The result stays valid until the next run: program.result's local elements.
-  const float* run(const PreparedProgram& prepared, std::span<const PassInput> rows);
+  // `rows`: as many as the program's padded B. The result stays valid until the next run: program.result's local elements.
+  const float* run(const PreparedProgram& prepared, std::span<const PassInput> rows, KvCache& cache);
+  // Moves sequences from one cache to one of another cut, and counts what that sends in the phase.
+  void move(Phase phase, KvCache& before, KvCache& after, const std::vector<RowMove>& rows);
 
   const std::vector<TrafficRow>& traffic() const { return traffic_; }
   const Seconds& seconds() const { return seconds_; }
   std::int64_t arena_bytes() const { return static_cast<std::int64_t>(arena_.size() * sizeof(float)); }
 
  private:
-  struct Run;  // one step's view of the pass
   using Links = std::vector<std::pair<Axis, Direction>>;
   const Links& links_of(const Program& program, const Step& step);
-  std::int32_t traffic_row(Phase phase, const Step& step, const std::string& tensor, Axis axis, Direction direction);
+  std::int32_t traffic_row(Phase phase, std::string_view step, const std::string& tensor, Axis axis, Direction direction);
+  PreparedProgram::Collective prepare_collective(const Program& program, const Step& step);
+  void communicate(const PreparedProgram& ready, const Step& step, const PreparedProgram::Collective& c, LocalSteps& local);
+  void move_values(const PreparedProgram& ready, const Step& step, const Schedule& schedule, LinkCounts& sent);
+  void count(const PreparedProgram::Collective& c, const LinkCounts& sent);
 
   const Mesh& mesh_;
   const ModelConfig& config_;
   const Weights& weights_;
-  std::vector<KvLayer>& cache_;
   Collectives collectives_;
+  WeightGather gather_;
+  std::vector<Strided> tensors_;  // of the collective at work
   Rotary rotary_;
   std::vector<float> arena_;
   std::vector<TrafficRow> traffic_;

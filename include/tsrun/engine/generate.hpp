@@ -38,14 +38,16 @@ struct GenerateTiming {
   std::vector<double> decode_steps; // seconds of each
 };
 
-// Sequences enter the plan's slots in input order; when one ends, the next takes its slot, and is prefilled before
-// decoding goes on. What a sequence becomes does not depend on who sits beside it.
+// Sequences enter the plan's slots in input order; when one ends, the next takes its slot, and is prefilled in chunks
+// between the decode steps of the others. What a sequence becomes does not depend on who sits beside it.
 std::vector<Generated> generate(Engine& engine, const std::vector<std::vector<std::int32_t>>& prompts,
                                 const GenerateOptions& options, GenerateTiming& timing);
 
 // New tokens of each sequence in the next prefill pass, given what each still has: as many as possible, so that at most
-// a quarter of the pass is padding, and no more than chunk each and pass_tokens together. 0 for those that wait.
-std::vector<std::int64_t> next_pass(const std::vector<std::int64_t>& remaining, std::int64_t chunk, std::int64_t pass_tokens);
+// a quarter of the pass is padding, and no more than chunk each, pass_tokens together and most_rows sequences. 0 for those
+// that wait.
+std::vector<std::int64_t> next_pass(const std::vector<std::int64_t>& remaining, std::int64_t chunk, std::int64_t pass_tokens,
+                                    std::int64_t most_rows);
 
 // Log-probability of every token given those before it; the first of each sequence has none and is left out.
 std::vector<std::vector<float>> score(Engine& engine, const std::vector<std::vector<std::int32_t>>& texts);

@@ -18,6 +18,10 @@ class KvLayer {
   void store(std::int64_t sequence, std::int64_t slot, std::int64_t position, const float* key, const float* value);
   const void* keys(std::int64_t sequence, std::int64_t slot) const { return at(keys_, sequence, slot); }
   const void* values(std::int64_t sequence, std::int64_t slot) const { return at(values_, sequence, slot); }
+  // The first positions of one head, keys then values, as they lie here: what a cache of the same kind takes over.
+  std::int64_t bytes_of(std::int64_t positions) const { return 2 * positions * Q_ * bits(type_) / 8; }
+  void copy_out(std::int64_t sequence, std::int64_t slot, std::int64_t positions, std::byte* to) const;
+  void copy_in(std::int64_t sequence, std::int64_t slot, std::int64_t positions, const std::byte* from);
   DType type() const { return type_; }
   std::int64_t positions() const { return positions_; }
 

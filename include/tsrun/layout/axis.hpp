@@ -2,6 +2,10 @@
 //
 // A set names a group of chips. A stack is an order, major to minor: a dimension cut over `zy` gives chip (y, z)
 // block z * Y + y. Order is meaning: `F_zy` and `F_yz` have the same sizes and are different partitions.
+//
+// An entry of a stack may be a hole, written in upper case: its axis does not cut now, but keeps its place among the digits.
+// A chip of `B_Xyz` has the rows whose y and z digits are its own, whatever their x digit; cutting over x fills the hole
+// and gives `B_xyz`. Source: programs.md section 1.
 #pragma once
 
 #include <array>
@@ -57,19 +61,27 @@ class AxisStack {
   constexpr const Axis* begin() const { return axes_.data(); }
   constexpr const Axis* end() const { return axes_.data() + size_; }
 
+  // As the most minor, or into its hole.
   constexpr void push(Axis a) {
     check(!set().has(a), "an axis is pushed once on a stack");
-    axes_[static_cast<std::size_t>(size_++)] = a;
+    if (holes_.has(a)) holes_ = holes_.without(a);
+    else axes_[static_cast<std::size_t>(size_++)] = a;
+  }
+  constexpr void push_hole(Axis a) {
+    push(a);
+    holes_ = holes_.with(a);
   }
   constexpr void pop() {
-    check(size_ > 0, "a stack that is popped has an axis");
+    check(size_ > 0 && holes_.empty(), "a stack that is popped has an axis and no hole");
     axes_[static_cast<std::size_t>(--size_)] = Axis::x;
   }
+  // The axes that cut.
   constexpr AxisSet set() const {
     AxisSet s;
     for (const Axis a : *this) s = s.with(a);
-    return s;
+    return s - holes_;
   }
+  constexpr AxisSet holes() const { return holes_; }
   // The axes of the set that stand on this stack, in its order.
   constexpr AxisStack only(AxisSet kept) const {
     AxisStack s;
@@ -87,11 +99,12 @@ class AxisStack {
  private:
   std::array<Axis, axis_count> axes_{};
   std::int8_t size_ = 0;
+  AxisSet holes_;
 };
 
 inline std::string to_text(const AxisStack& stack) {
   std::string out;
-  for (const Axis a : stack) out += letter(a);
+  for (const Axis a : stack) out += static_cast<char>(stack.holes().has(a) ? letter(a) - 'a' + 'A' : letter(a));
   return out;
 }
 // In the order x, y, z.

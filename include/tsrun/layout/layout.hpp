@@ -7,6 +7,7 @@
 // Source: paper sections 3.2 and 3.3; programs.md sections 1 to 3.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -18,16 +19,26 @@ namespace tsrun {
 // The order, major to minor, in which the batch is cut; E of the residual, F, H, C and V are cut in the reverse.
 inline constexpr AxisStack axis_order{Axis::x, Axis::y, Axis::z};
 
+// How the projections of keys and values are stored: cut by columns like every other weight, E_A C_B, or whole over the
+// axes of B as the released code does, E_A C (programs.md section 3: the rules C and R).
+enum class KvStorage : std::uint8_t { columns, replicated };
+
 struct Layout {
   AxisSet stored_E{};  // A
   AxisSet gathered{};  // G
   AxisSet batch{};     // N
+  // Choices of a load, the same for both phases.
+  KvStorage kv = KvStorage::columns;
+  int heads_cut = 0;             // query heads are padded to a multiple of this; 0: of all chips
+  bool q_through_heads = false;  // Q is scattered over heads and then exchanged, as in the paper's figure 5
 
   constexpr AxisSet stored_F() const { return axes_xyz - stored_E; }  // B
 
   // Stacks of the stored weights: E_A, and F_B (H, C and V alike).
   constexpr AxisStack weight_E() const { return axis_order.reversed().only(stored_E); }
   constexpr AxisStack weight_F() const { return axis_order.reversed().only(stored_F()); }
+  // Stack of the columns of W_k and W_v.
+  constexpr AxisStack weight_C() const { return kv == KvStorage::columns ? weight_F() : AxisStack{}; }
   // A' = A \ G and B' = B \ G: what still cuts the weights when they are used.
   constexpr AxisSet cut_E() const { return stored_E - gathered; }
   constexpr AxisSet cut_F() const { return stored_F() - gathered; }

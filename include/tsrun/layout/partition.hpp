@@ -8,6 +8,7 @@
 //   all_reduce(x)            partial x is summed    BL (partialsum-x) -> BL
 //   all_to_all(x, H, B)      pops and pushes        BLH_zyx -> B_xLH_zy
 //   slice(x, B)              pushes, no bytes       BLE -> B_xLE
+//   open(x, B)               pushes a hole          BLE -> B_XLE, for reduce_scatter(x, B) to fill
 //   matmul                   the axes of the contracted dimensions become partial sums
 // What cannot be popped is refused, never silently permuted. Partitions are compared, not shapes. Literals are
 // parsed by the compiler: "BLE_xzy"_p. Source: the notation of paper section 3.1 with orders in place of sets.
@@ -97,6 +98,11 @@ class Partition {
   }
   constexpr Partition all_to_all(Axis a, Dim from, Dim to) const { return popped(a, from).pushed(a, to); }
   constexpr Partition slice(Axis a, Dim d) const { return pushed(a, d); }
+  constexpr Partition open(Axis a, Dim d) const {
+    Partition p = *this;
+    p.at(d).axes.push_hole(a);
+    return p;
+  }
 
   friend constexpr bool operator==(const Partition&, const Partition&) = default;
 
@@ -211,6 +217,7 @@ struct Range {
 
 // What a chip holds of a dimension of `size` elements, a multiple of the cut.
 constexpr Range shard(const Torus& torus, const AxisStack& axes, const Coord& chip, std::int64_t size) {
+  check(axes.holes().empty(), "what lies around a hole is not one range");
   const std::int64_t cut = torus.size(axes);
   check(size % cut == 0, "a padded dimension is a multiple of its cut");
   const std::int64_t block = block_of(torus, axes, chip);

@@ -13,5 +13,7 @@ std::string explain(const Program& program, const std::function<std::string(cons
 
 // "q k v": the values that a step writes, as reports name them.
 std::string written(const Program& program, const Step& step);
+// What a step that communicates moves: values, or weights.
+std::string moved_names(const Program& program, const Step& step);
 
 }  // namespace tsrun

@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,14 +24,19 @@ namespace tsrun {
 
 enum class Op : std::uint8_t {
   // Communication.
-  all_gather, reduce_scatter, all_reduce,
+  all_gather, reduce_scatter, all_reduce, all_to_all,
+  // A product with the communication beside it, which an engine may overlap.
+  gather_matmul,  // all_gather, then matmul
+  matmul_scatter, // matmul, then reduce_scatter
+  gather_weights, // matmul with weights whose blocks are gathered tile by tile; the whole never exists
   // Local. Those marked "in place" write the value that they read.
   embed,          // ids -> rows of the table that are mine, else 0
   sum,            // x BLE -> BLT: sum of each row over the E that is mine
   sum_squares,    // x BLE -> BLT
   center,         // x, sum: x - mean, in place; padding stays 0
   norm,           // x, sum of squares: x / sqrt(mean square + epsilon) * scale (+ bias)
-  matmul,         // x times each weight, one output each
+  slice,          // my part of a replicated dimension
+  matmul,         // one input: times each weight, one output each; several: each times its weight, one output, the sum
   bias,           // in place
   rotary,         // query heads, in place
   store_kv,       // k, v -> this chip's slots of the cache; keys are rotated here, where heads are whole
@@ -46,19 +52,33 @@ enum class Op : std::uint8_t {
 };
 
 std::string_view name(Op op);
-constexpr bool is_collective(Op op) { return op <= Op::all_reduce; }
+constexpr bool is_collective(Op op) { return op <= Op::all_to_all; }
+constexpr bool communicates(Op op) { return op <= Op::gather_weights; }
 
-// How a collective walks. `ring`: one way around each axis, axis after axis, minor first. `line`, of an all_reduce: up
-// each axis adding and back down, as many bytes and hops, every element added in the order of the chips. A ring adds
-// each block in another order, so a token's bits would depend on its place in the pass.
-enum class ScheduleName : std::uint8_t { ring, line };
+// How a collective walks; which kinds of collective each serves is said in schedule.hpp.
+enum class ScheduleName : std::uint8_t {
+  ring,       // one way around each axis, axis after axis, minor first
+  two_way,    // rings both ways, half of every block each
+  balanced,   // whole blocks both ways; the opposite block of an even ring in two halves
+  latency,    // whole blocks both ways, half the rounds of a ring
+  rotated,    // a part of every block for each axis to begin with, so that all axes' links work at once
+  line,       // all_reduce: up each axis adding, and back
+  one_shot,   // every chip to every other at once
+  doubling,   // with the chip 1, 2, 4 .. further
+  direct,     // axis after axis; within one, from each chip straight to each, addends added in the order of the chips
+  hop_by_hop  // all_to_all: axis after axis, every block forwarded by the chips between
+};
 std::string_view name(ScheduleName schedule);
 
-// The schedule of each kind of collective.
+// The schedule of each kind of collective. A ring adds each block in another order; sums whose blocks are tokens take
+// a schedule that adds in the order of the chips, so that a token's bits do not depend on its place in the pass.
 struct Schedules {
   ScheduleName all_gather = ScheduleName::ring;
   ScheduleName reduce_scatter = ScheduleName::ring;
+  ScheduleName reduce_scatter_tokens = ScheduleName::direct;
   ScheduleName all_reduce = ScheduleName::line;
+  ScheduleName all_to_all = ScheduleName::direct;
+  ScheduleName gather_weights = ScheduleName::ring;
 };
 
 using ValueId = std::int32_t;
@@ -82,10 +102,15 @@ struct Step {
   std::vector<ValueId> in;
   std::vector<ValueId> out;
   std::vector<WeightUse> weights;
-  // Collectives: the group, as the axes stand on the gathered or scattered dimension, major to minor (all_reduce: the
-  // order in which its blocks are numbered), and that dimension of each value.
+  // Communication: the group, as the axes stand on the gathered or scattered dimension, major to minor (all_reduce: the
+  // order in which its blocks are numbered; all_to_all: as they are pushed on `to`), and that dimension of each value.
   AxisStack axes;
   std::vector<Dim> dims;
+  std::vector<Dim> to;           // all_to_all: the dimension that is cut afterwards; `dims` is the one that was
+  // Values that live only inside a step that multiplies: the gathered inputs (gather_matmul), the products before they are
+  // scattered (matmul_scatter), and, where the products of several inputs are added, one of them.
+  std::vector<ValueId> via;
+  int tiles = 1;                 // gather_weights: in how many parts, so that the whole gathered weights never exist
   ScheduleName schedule = ScheduleName::ring;
 };
 
@@ -124,7 +149,7 @@ struct PaddedSizes {
   HeadPlacement heads;
   std::int64_t of(Dim d, const ModelConfig& config) const;  // E F H C V Q
 };
-PaddedSizes pad(const ModelConfig& config, const Torus& torus);
+PaddedSizes pad(const ModelConfig& config, const Torus& torus, const Layout& layout);
 
 struct Program {
   ModelConfig config;
@@ -132,8 +157,10 @@ struct Program {
   Layout layout;
   PassShape shape;
   PaddedSizes sizes;
+  std::int64_t B = 1;      // sequences and new tokens of each, padded to their cuts
+  std::int64_t L = 1;
   int kv_slots = 1;        // J: key/value heads that a chip holds, the most of any chip
-  Partition kv_cache;      // BJSQ
+  Partition kv_cache;      // BJSQ, B cut as attention cuts it
   std::vector<Value> values;
   std::vector<Step> steps;
   ValueId result = -1;     // greedy: ids "B"; logits: "BV", "BLV"; score: "BL"; -1 for none
@@ -147,5 +174,13 @@ struct Program {
 // Every weight of the model with its stored partition under the layout, in file order. The embedding serves as the
 // unembedding where they are tied.
 std::vector<WeightUse> stored_weights(const ModelConfig& config, const Layout& layout);
+
+// The movement of a step that communicates: gather_matmul is an all_gather of `in` to the first of `via`, matmul_scatter a
+// reduce_scatter of the first of `via` to `out`, gather_weights an all_gather of its weights.
+Op collective_of(Op op);
+// Rows of a weight's shard that are in this tile.
+constexpr Range tile_rows(std::int64_t rows, int tiles, int tile) { return {rows * tile / tiles, rows * (tile + 1) / tiles}; }
+std::span<const ValueId> moved_from(const Step& step);
+std::span<const ValueId> moved_to(const Step& step);
 
 }  // namespace tsrun

@@ -1,0 +1,20 @@
+// How much a step moves, in elements, before any type is chosen.
+//
+// `volume` is what the paper's figures count: the gathered, unreduced or exchanged size on a chip. `sent` is what a chip
+// really sends, read from the step's schedule: (K - 1) / K of it in a ring. Source: programs.md sections 0 and 9.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+
+#include "tsrun/core/dtype.hpp"
+#include "tsrun/program/program.hpp"
+
+namespace tsrun {
+
+std::int64_t volume(const Program& program, const Step& step);
+double sent(const Program& program, const Step& step);  // mean over the chips
+// The same in bytes: activations are f32, weights are held as `held` says.
+double sent_bytes(const Program& program, const Step& step, const std::function<DType(const WeightUse&)>& held);
+
+}  // namespace tsrun

@@ -1,0 +1,37 @@
+#include "tsrun/collectives/parcels.hpp"
+
+#include <climits>
+#include <vector>
+
+namespace tsrun {
+
+FirstLink first_link(const Torus& torus, const Coord& from, const Coord& to) {
+  for (const Axis a : all_axes) {
+    const int k = torus.size(a), ahead = (to.at(a) - from.at(a) + k) % k;
+    if (ahead != 0) return {a, 2 * ahead <= k ? Direction::plus : Direction::minus};
+  }
+  check(false, "a parcel goes to another chip");
+  return {};
+}
+
+void exchange(const Mesh& mesh, std::span<const Parcel> out, std::span<const Parcel> in, LinkCounts& counts) {
+  constexpr int tag = 2 * axis_count;  // above those of the links
+  std::vector<MPI_Request> requests;
+  requests.reserve(out.size() + in.size());
+  const auto count_of = [](const Parcel& parcel) {
+    check(parcel.bytes.size() <= INT_MAX, "a parcel is counted by an int");
+    return static_cast<int>(parcel.bytes.size());
+  };
+  for (const Parcel& p : in)
+    MPI_Irecv(p.bytes.data(), count_of(p), MPI_BYTE, p.rank, tag, mesh.comm(), &requests.emplace_back());
+  for (const Parcel& p : out) {
+    MPI_Isend(p.bytes.data(), count_of(p), MPI_BYTE, p.rank, tag, mesh.comm(), &requests.emplace_back());
+    const FirstLink link = first_link(mesh.torus(), mesh.coord(), coord_of(mesh.torus(), p.rank));
+    LinkCount& count = counts[static_cast<std::size_t>(link.axis)][static_cast<std::size_t>(link.direction)];
+    count.messages += 1;
+    count.bytes += static_cast<std::int64_t>(p.bytes.size());
+  }
+  mesh.wait_all(requests, "move_kv");
+}
+
+}  // namespace tsrun

@@ -1,0 +1,55 @@
+#include "tsrun/cost/volume.hpp"
+
+#include "tsrun/cost/traffic.hpp"
+#include "tsrun/schedule/schedule.hpp"
+
+namespace tsrun {
+namespace {
+
+// Of one weight's shard on a chip.
+std::int64_t shard_elements(const Program& p, const WeightUse& use) {
+  std::int64_t elements = 1;
+  for (int d = 0; d < use.partition.dims(); ++d)
+    elements *= p.sizes.of(use.partition[d].dim, p.config) / p.torus.size(use.partition[d].axes);
+  return elements;
+}
+
+}  // namespace
+
+std::int64_t volume(const Program& p, const Step& step) {
+  check(communicates(step.op), "only a step that communicates has a volume");
+  std::int64_t elements = 0;
+  if (step.op == Op::gather_weights) {
+    for (const WeightUse& use : step.weights) elements += shard_elements(p, use) * p.torus.size(step.axes);
+    return elements;
+  }
+  for (const ValueId v : collective_of(step.op) == Op::all_gather ? moved_to(step) : moved_from(step))
+    elements += p.local_elements(v);
+  return step.op == Op::all_reduce ? 2 * elements : elements;  // there and back
+}
+
+double sent(const Program& p, const Step& step) {
+  const Op collective = collective_of(step.op);
+  const double whole = static_cast<double>(volume(p, step)) / (collective == Op::all_reduce ? 2 : 1);
+  double blocks = 0;
+  for (int rank = 0; rank < p.torus.size(); ++rank) {
+    const Schedule schedule = schedule_of(collective, step.schedule, p.torus, step.axes, coord_of(p.torus, rank));
+    for (const Round& round : schedule.rounds)
+      for (const Move& move : round) blocks += static_cast<double>(move.send.total()) / schedule.blocks;
+  }
+  return whole * blocks / p.torus.size();
+}
+
+double sent_bytes(const Program& p, const Step& step, const std::function<DType(const WeightUse&)>& held) {
+  const double elements = sent(p, step);
+  if (step.op != Op::gather_weights) return elements * activation_bytes;
+  double bytes = 0, all = 0;  // each weight's share of what is sent is that of its size
+  for (const WeightUse& use : step.weights) {
+    const auto size = static_cast<double>(shard_elements(p, use));
+    bytes += size * bits(held(use)) / 8;
+    all += size;
+  }
+  return elements * bytes / all;
+}
+
+}  // namespace tsrun

@@ -1,0 +1,28 @@
+#include "tsrun/engine/kv_cache.hpp"
+
+#include <algorithm>
+
+namespace tsrun {
+
+KvCache::KvCache(const KvCut& cut, const Coord& chip, DType type, const ModelConfig& config, std::int64_t positions)
+    : cut_(cut), rows_(cut.rows_of(chip)), slots_(cut.slots_of(chip)) {
+  for (std::int64_t layer = 0; layer < config.layers; ++layer)
+    layers_.emplace_back(type, rows_.size(), cut.most_slots(), positions, config.Q);
+}
+
+std::int64_t KvCache::local_row(std::int64_t row) const {
+  check(row >= rows_.begin && row < rows_.end, "a chip is asked for sequences that its cut gives it");
+  return row - rows_.begin;
+}
+
+std::int64_t KvCache::slot_of(int head) const {
+  const auto found = std::lower_bound(slots_.begin(), slots_.end(), head);
+  check(found != slots_.end() && *found == head, "a chip is asked for heads that its cut gives it");
+  return found - slots_.begin();
+}
+
+std::int64_t KvCache::bytes() const {
+  return layers_.empty() ? 0 : layers() * rows_.size() * cut_.most_slots() * layers_[0].bytes_of(layers_[0].positions());
+}
+
+}  // namespace tsrun

@@ -1,0 +1,82 @@
+#include "tsrun/program/kv_movement.hpp"
+
+#include <algorithm>
+#include <tuple>
+
+#include "tsrun/core/integer.hpp"
+
+namespace tsrun {
+namespace {
+
+int hops(const Torus& torus, const Coord& a, const Coord& b) {
+  int sum = 0;
+  for (const Axis axis : all_axes) {
+    const int k = torus.size(axis), ahead = (b.at(axis) - a.at(axis) + k) % k;
+    sum += std::min(ahead, k - ahead);
+  }
+  return sum;
+}
+
+// What every chip holds, worked out once.
+struct Holdings {
+  explicit Holdings(const KvCut& cut) {
+    for (int rank = 0; rank < cut.torus.size(); ++rank) {
+      const Coord chip = coord_of(cut.torus, rank);
+      rows.push_back(cut.rows_of(chip));
+      slots.push_back(cut.slots_of(chip));
+    }
+  }
+  bool has(int rank, std::int64_t row, int head) const {
+    const auto r = static_cast<std::size_t>(rank);
+    return row >= rows[r].begin && row < rows[r].end && std::binary_search(slots[r].begin(), slots[r].end(), head);
+  }
+  std::vector<Range> rows;
+  std::vector<std::vector<int>> slots;
+};
+
+int nearest(const Torus& torus, const Holdings& held, int to, std::int64_t row, int head) {
+  int best = -1, best_hops = 0;
+  for (int rank = 0; rank < torus.size(); ++rank) {
+    if (!held.has(rank, row, head)) continue;
+    const int h = hops(torus, coord_of(torus, rank), coord_of(torus, to));
+    if (best < 0 || h < best_hops) best = rank, best_hops = h;
+  }
+  check(best >= 0, "some chip holds every head of every sequence");
+  return best;
+}
+
+}  // namespace
+
+std::vector<int> KvCut::slots_of(const Coord& chip) const {
+  return kv_slots(heads, shard(torus, axis_order.reversed().only(axes_xyz - batch), chip, heads.padded()));
+}
+
+int KvCut::most_slots() const {
+  std::size_t most = 1;
+  for (int rank = 0; rank < torus.size(); ++rank) most = std::max(most, slots_of(coord_of(torus, rank)).size());
+  return static_cast<int>(most);
+}
+
+bool KvCut::same_cut(const KvCut& other) const {
+  for (const Axis a : all_axes)
+    if (torus.size(a) > 1 && batch.has(a) != other.batch.has(a)) return false;
+  return true;
+}
+
+KvCut kv_cut(const ModelConfig& config, const Torus& torus, const Layout& layout, std::int64_t sequences) {
+  return {torus, layout.batch, round_up(sequences, torus.size(layout.batch)), pad(config, torus, layout).heads};
+}
+
+std::vector<KvMove> plan_kv_movement(const KvCut& before, const KvCut& after, const std::vector<RowMove>& rows) {
+  const Holdings held(before), wanted(after);
+  std::vector<KvMove> moves;
+  for (int to = 0; to < after.torus.size(); ++to)
+    for (const RowMove& row : rows)
+      for (const int head : wanted.slots[static_cast<std::size_t>(to)])
+        if (wanted.has(to, row.to, head)) moves.push_back({nearest(before.torus, held, to, row.from, head), to, head, row});
+  std::stable_sort(moves.begin(), moves.end(),
+                   [](const KvMove& a, const KvMove& b) { return std::tie(a.from, a.to) < std::tie(b.from, b.to); });
+  return moves;
+}
+
+}  // namespace tsrun
