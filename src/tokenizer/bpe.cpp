@@ -84,9 +84,10 @@ std::string letter_of_byte(unsigned char byte) {
 
 Bpe::Bpe(const TokenizerData& data, const std::string& where) {
   const IdOf id_of = ids_by_text(data, where);
+  const bool has_unknown = data.unknown && data.types[static_cast<std::size_t>(*data.unknown)] != TokenType::control;
   for (unsigned b = 0; b < 256; ++b) {
     const auto found = id_of.find(letter_of_byte(static_cast<unsigned char>(b)));
-    of_byte_[b] = found != id_of.end() ? found->second : data.unknown.value_or(-1);
+    of_byte_[b] = found != id_of.end() ? found->second : has_unknown ? *data.unknown : -1;
   }
   read_merges(data, id_of, where);
   if (!data.ignore_merges) return;
@@ -118,6 +119,13 @@ void Bpe::read_merges(const TokenizerData& data, const IdOf& id_of, const std::s
   }
 }
 
+std::optional<std::size_t> Bpe::first_lacked(std::string_view text) const {
+  const auto is_lacked = [this](char c) { return of_byte_[static_cast<unsigned char>(c)] < 0; };
+  const auto found = std::find_if(text.begin(), text.end(), is_lacked);
+  if (found == text.end()) return std::nullopt;
+  return static_cast<std::size_t>(found - text.begin());
+}
+
 void Bpe::encode(std::string_view piece, std::vector<std::int32_t>& ids) const {
   if (!whole_.empty()) {
     const auto found = whole_.find(std::string(piece));
@@ -135,10 +143,6 @@ void Bpe::merge(std::string_view piece, std::vector<std::int32_t>& ids) const {
   symbols.reserve(piece.size());
   for (std::int32_t i = 0; i < n; ++i) {
     const auto byte = static_cast<unsigned char>(piece[static_cast<std::size_t>(i)]);
-    if (of_byte_[byte] < 0)
-      refuse({.what = "the vocabulary has no token for a byte of the text, and none for the unknown",
-              .where = "the text to encode", .numbers = {{"byte", std::int64_t{byte}}},
-              .next = "leave the character out"});
     symbols.push_back({of_byte_[byte], i - 1, i + 1 < n ? i + 1 : -1});
   }
   const auto at = [&symbols](std::int32_t i) -> Symbol& { return symbols[static_cast<std::size_t>(i)]; };

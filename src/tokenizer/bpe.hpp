@@ -4,7 +4,9 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -17,10 +19,12 @@ namespace tsrun {
 class Bpe {
  public:
   // Refuses vocabularies that contradict themselves: a merge of tokens that are not there, a text or a merge that comes
-  // twice. A byte without a token becomes the unknown one, as Hugging Face has it; where there is none, text that has
-  // the byte is refused. Not the model: SmolLM2 lacks 21 bytes, six of them control characters that a text may have.
+  // twice. Not a byte without a token: SmolLM2 lacks 21, six of them control characters that a text may have. Such a
+  // byte becomes the unknown token, unless there is none or it is a control token, which would be read as an order.
   Bpe(const TokenizerData& data, const std::string& where);
-  void encode(std::string_view piece, std::vector<std::int32_t>& ids) const;
+  // Where the first byte stands that becomes no token, if there is one.
+  std::optional<std::size_t> first_lacked(std::string_view text) const;
+  void encode(std::string_view piece, std::vector<std::int32_t>& ids) const;  // of a piece that lacks none
 
  private:
   using IdOf = std::unordered_map<std::string_view, std::int32_t>;
@@ -33,7 +37,7 @@ class Bpe {
   void read_merges(const TokenizerData& data, const IdOf& id_of, const std::string& where);
   void merge(std::string_view piece, std::vector<std::int32_t>& ids) const;
 
-  std::array<std::int32_t, 256> of_byte_{};
+  std::array<std::int32_t, 256> of_byte_{};  // -1 where there is none
   std::unordered_map<std::uint64_t, Merge> merges_;
   std::unordered_map<std::string, std::int32_t> whole_;  // by bytes, where whole pieces are taken as they are
 };

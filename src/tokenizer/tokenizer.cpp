@@ -69,10 +69,9 @@ struct Tokenizer::State {
   }
   void order_special(const std::string& where);
   void refuse_what_no_text_is(std::string_view text) const;
-  void encode_plain(std::string_view text, std::vector<std::int32_t>& ids) const {
-    if (bpe) pattern->split(text, [&](std::string_view piece) { bpe->encode(piece, ids); });
-    else for (const char c : text) ids.push_back(static_cast<unsigned char>(c));
-  }
+  [[noreturn]] void refuse_character(std::string_view text, std::size_t at) const;
+  // text[from, from + count), which has no special tokens.
+  void encode_plain(std::string_view text, std::size_t from, std::size_t count, std::vector<std::int32_t>& ids) const;
 };
 
 // Of two special tokens with one text, one would never be found; one that is not UTF-8 would cut a character in two.
@@ -101,6 +100,31 @@ void Tokenizer::State::refuse_what_no_text_is(std::string_view text) const {
   if (invalid)
     refuse({.what = "the text is not valid UTF-8", .where = "the text to encode",
             .numbers = {{"byte offset", static_cast<std::int64_t>(*invalid)}}, .next = "convert it to UTF-8"});
+}
+
+// The character that has its byte `at`, for which the vocabulary has no token.
+void Tokenizer::State::refuse_character(std::string_view text, std::size_t at) const {
+  constexpr char digits[] = "0123456789abcdef";
+  while (at > 0 && (static_cast<unsigned char>(text[at]) & 0xc0U) == 0x80U) --at;
+  std::string bytes;
+  for (std::size_t i = at; i == at || (i < text.size() && (static_cast<unsigned char>(text[i]) & 0xc0U) == 0x80U); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    bytes += {' ', digits[byte >> 4U], digits[byte & 15U]};
+  }
+  refuse({.what = tsrun::text("the model's vocabulary has no token for the character of the bytes", bytes),
+          .where = "the text to encode", .numbers = {{"byte offset", static_cast<std::int64_t>(at)}},
+          .next = "leave the character out"});
+}
+
+void Tokenizer::State::encode_plain(std::string_view text, std::size_t from, std::size_t count,
+                                    std::vector<std::int32_t>& ids) const {
+  const std::string_view plain = text.substr(from, count);
+  if (!bpe) {
+    for (const char c : plain) ids.push_back(static_cast<unsigned char>(c));
+    return;
+  }
+  if (const auto lacked = bpe->first_lacked(plain)) refuse_character(text, from + *lacked);
+  pattern->split(plain, [&](std::string_view piece) { bpe->encode(piece, ids); });
 }
 
 Tokenizer::Tokenizer(const TokenizerData& data, const std::string& where) {
@@ -133,11 +157,11 @@ std::vector<std::int32_t> Tokenizer::encode(std::string_view text, Tokenizer::Sp
       ++at;
       continue;
     }
-    state_->encode_plain(text.substr(plain, at - plain), ids);
+    state_->encode_plain(text, plain, at - plain, ids);
     ids.push_back(found->id);
     plain = at += found->text.size();
   }
-  state_->encode_plain(text.substr(plain), ids);
+  state_->encode_plain(text, plain, text.size() - plain, ids);
   if (bos_eos && d.add_eos && d.eos) ids.push_back(*d.eos);
   return ids;
 }

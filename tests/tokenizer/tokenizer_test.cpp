@@ -190,12 +190,23 @@ TEST_CASE("raw bytes with fewer names than bytes, or two special tokens of one t
   check_refused(d, "id -5");
 }
 
-TEST_CASE("a byte without a token becomes the unknown one, or is refused") {
+TEST_CASE("a character without a token is refused with its place, and never becomes a control token") {
   TokenizerData d = tiny();
-  d.tokens[4] = "other";
-  CHECK_THROWS_AS(Tokenizer(d, "").encode("\x04"), Error);
+  d.tokens[0xa9] = "other";
+  const auto refusal = [&d](const char* text) -> std::string {
+    try {
+      Tokenizer(d, "").encode(text);
+    } catch (const Error& e) {
+      return e.what();
+    }
+    return "not refused";
+  };
+  CHECK(refusal("a<end>\xc3\xa9z").find("bytes c3 a9") != std::string::npos);
+  CHECK(refusal("a<end>\xc3\xa9z").find("byte offset 6") != std::string::npos);
   d.unknown = 259;
-  CHECK(Tokenizer(d, "").encode("\x04") == Ids{259});
+  CHECK(refusal("\xc3\xa9").find("byte offset 0") != std::string::npos);
+  d.types[259] = TokenType::unknown;
+  CHECK(Tokenizer(d, "").encode("\xc3\xa9") == Ids{0xc3, 259});
 }
 
 TEST_CASE("a megabyte of one letter takes no quadratic time") {

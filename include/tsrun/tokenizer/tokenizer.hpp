@@ -25,9 +25,9 @@ class Tokenizer {
   // Special tokens written in the text ("<|im_start|>") become their ids when `special` says so; BOS and EOS are added
   // by the model's rule when `bos_eos` says so. Of special tokens that begin at one place the longest is taken.
   //
-  // For bpe, refuses invalid UTF-8, naming the byte offset. decode(encode(text), true) is the text again, with one
-  // exception: a byte that the vocabulary lacks becomes the model's unknown token (as with Hugging Face; SmolLM2 lacks
-  // U+0004, U+0006, U+0013, U+0014, U+0016, U+001D), or the text is refused where the model names none.
+  // For bpe, refuses invalid UTF-8, and a character that the vocabulary lacks (SmolLM2 lacks U+0004, U+0006, U+0013,
+  // U+0014, U+0016, U+001D), naming the byte offset. decode(encode(text), true) is the text again, unless the model has
+  // an unknown token that is no control token: it stands for what is lacked then.
   enum class Special : std::uint8_t { parse, as_text };
   std::vector<std::int32_t> encode(std::string_view text, Special special = Special::parse, bool bos_eos = true) const;
 
