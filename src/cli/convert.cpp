@@ -1,5 +1,6 @@
-// tsrun convert: a GGUF file in, a model file out, tensor by tensor.
+// tsrun convert: a GGUF file or a Hugging Face folder in, a model file out, tensor by tensor.
 #include <algorithm>
+#include <cmath>
 #include <csignal>
 #include <filesystem>
 #include <iostream>
@@ -18,39 +19,50 @@ constexpr std::int64_t slab_bytes = 16 << 20;
 volatile std::sig_atomic_t signal_seen = 0;
 void remember_signal(int number) { signal_seen = number; }
 
-// Vectors stay as they are: they are small, and norms are sensitive.
-DType target_type(const SourceTensor& t, std::optional<DType> asked) { return asked && !t.spec.is_vector ? *asked : t.type; }
+// What a tensor becomes. Vectors stay as they are: they are small, and norms are sensitive. So do learned positions,
+// which are added as they are read. The tables at both ends decide every logit: below int8 they do not go.
+DType target_type(const SourceTensor& t, std::optional<DType> asked) {
+  const Weight w = t.spec.weight;
+  if (!asked || t.spec.is_vector || w == Weight::pos_embed) return t.type;
+  if (*asked == DType::int4 && t.type == DType::int4_min) return t.type;
+  if (is_grouped(*asked) && t.spec.columns % group_size != 0) return DType::bf16;
+  return *asked == DType::int4 && (w == Weight::embed || w == Weight::unembed) ? DType::int8 : *asked;
+}
 
 TensorRows read_slab(const ModelSource& source, std::size_t i, std::int64_t first, std::int64_t count, DType type) {
   const SourceTensor& t = source.tensors()[i];
   if (type == t.type && t.exact) return source.read(i, first, count);
-  std::vector<float> exact(static_cast<std::size_t>(count * t.spec.columns));
+  const std::int64_t columns = t.spec.columns;
+  std::vector<float> exact(static_cast<std::size_t>(count * columns));
   source.read_f32(i, first, count, exact.data());
-  TensorRows rows = TensorRows::zeros(type, count, t.spec.columns);
-  for (std::size_t e = 0; e < exact.size(); ++e) {
-    if (type == DType::f32) {
-      std::memcpy(rows.values.data() + 4 * e, &exact[e], 4);
-    } else {
-      const std::uint16_t half = f32_to_bf16(exact[e]);
-      std::memcpy(rows.values.data() + 2 * e, &half, 2);
-    }
-  }
+  if (is_grouped(type) && !std::all_of(exact.begin(), exact.end(), [](float v) { return std::isfinite(v); }))
+    refuse({.what = text("the tensor ", t.source_name, " has values that are not finite numbers"), .where = "--dtype",
+            .next = text("convert without --dtype ", name(type))});
+  TensorRows rows = TensorRows::zeros(type, count, columns);
+  for (std::int64_t row = 0; row < count; ++row) encode_row(exact.data() + row * columns, rows, row);
   return rows;
 }
 
 std::optional<DType> asked_type(const Arguments& a) {
   const std::optional<std::string> word = a.text("dtype");
   if (!word || *word == "auto") return std::nullopt;
-  if (*word == "f32") return DType::f32;
-  if (*word == "bf16") return DType::bf16;
-  const bool later = *word == "int8" || *word == "int4";
-  refuse({.what = text("\"", *word, "\" is ", later ? "not built yet" : "not a type"), .where = "--dtype", .next = "choose f32 or bf16, or leave it out to keep what the file has"});
+  for (const DType type : {DType::f32, DType::bf16, DType::int8, DType::int4})
+    if (*word == name(type)) return type;
+  refuse({.what = text("\"", *word, "\" is not a type"), .where = "--dtype",
+          .next = "choose f32, bf16, int8 or int4, or leave it out to keep what the file has"});
+}
+
+// Before anything is written: a file that cannot be run is of no use.
+void require_computed(const ModelSource& source, const std::string& in) {
+  if (const auto fact = uncomputed(source.config()))
+    refuse({.what = text("the model has ", *fact, ", which tsrun does not compute yet"), .where = in,
+            .numbers = {{"architecture", source.config().architecture}}, .next = "choose a model without it"});
 }
 
 struct Totals {
   std::int64_t bytes_in = 0, bytes_out = 0;
   std::map<std::string, std::int64_t> types;    // "Q4_1->int4_min"
-  std::map<std::string, std::int64_t> rounded;  // source type -> tensors
+  std::map<std::string, std::int64_t> rounded;  // source type -> tensors that became bf16 unasked
 };
 
 // False if a signal asked to stop.
@@ -62,17 +74,20 @@ bool copy_tensors(const ModelSource& source, ModelWriter& writer, std::optional<
     const SourceTensor& t = source.tensors()[i];
     const DType type = target_type(t, asked);
     writer.begin(t.spec, type);
-    const std::int64_t rows = std::max<std::int64_t>(1, slab_bytes / std::max<std::int64_t>(1, t.spec.columns * 4));
-    for (std::int64_t first = 0; first < t.spec.rows; first += rows) {
-      writer.append(read_slab(source, i, first, std::min(rows, t.spec.rows - first), type));
+    const std::int64_t step = std::max<std::int64_t>(1, slab_bytes / (t.spec.columns * 4));
+    for (std::int64_t first = 0; first < t.spec.rows; first += step) {
+      const std::int64_t rows = std::min(step, t.spec.rows - first);
+      writer.append(read_slab(source, i, first, rows, type));
       if (signal_seen != 0) return false;
+      const double done = static_cast<double>(totals.bytes_in) +
+                          static_cast<double>(t.bytes) * static_cast<double>(first + rows) / static_cast<double>(t.spec.rows);
+      progress.at(done / static_cast<double>(all), human_bytes(done));
     }
     writer.end();
     totals.bytes_in += static_cast<std::int64_t>(t.bytes);
     totals.bytes_out += bytes_of(type, t.spec.rows, t.spec.columns);
     ++totals.types[text(t.source_type, "->", name(type))];
-    if (type == DType::bf16 && t.source_type != "BF16") ++totals.rounded[t.source_type];
-    progress.at(static_cast<double>(totals.bytes_in) / static_cast<double>(std::max<std::int64_t>(1, all)), human_bytes(static_cast<double>(totals.bytes_in)));
+    if (type == DType::bf16 && asked != DType::bf16 && t.source_type != "BF16") ++totals.rounded[t.source_type];
   }
   return true;
 }
@@ -82,14 +97,15 @@ bool copy_tensors(const ModelSource& source, ModelWriter& writer, std::optional<
 po::options_description convert_options() {
   po::options_description o("Convert");
   o.add_options()
-    ("in", po::value<std::string>()->value_name("IN.gguf"), "the model to read")
+    ("in", po::value<std::string>()->value_name("IN"), "the model to read: a GGUF file or a Hugging Face folder")
     ("out", po::value<std::string>()->value_name("OUT.h5"), "the model file to write")
-    ("dtype", po::value<std::string>()->value_name("TYPE"), "f32 (exact) or bf16; without it, what the file has");
+    ("dtype", po::value<std::string>()->value_name("TYPE"), "of the matrices: f32 (exact), bf16, int8, int4; without it, what the file has");
   return o.add(common_options());
 }
 
 int run_convert(const Arguments& a, const Console& console) {
-  const std::string in = a.required("in", "write tsrun convert IN.gguf OUT.h5"), out = a.required("out", "write tsrun convert IN.gguf OUT.h5");
+  constexpr const char* usage = "write tsrun convert IN OUT.h5";
+  const std::string in = a.required("in", usage), out = a.required("out", usage);
   const std::optional<DType> asked = asked_type(a);
   std::error_code ignored;
   if (std::filesystem::equivalent(in, out, ignored))
@@ -98,6 +114,8 @@ int run_convert(const Arguments& a, const Console& console) {
   std::signal(SIGTERM, remember_signal);
 
   const auto source = open_source(in);
+  require_computed(*source, in);
+  for (const std::string& note : source->notes()) console.warn(note);
   if (source->tokenizer().kind == TokenizerKind::none)
     console.warn(text("no tokenizer is kept (", source->tokenizer().reason.empty() ? "the file has none" : source->tokenizer().reason, "); the model will take ids, not text"));
   Totals totals;

@@ -2,17 +2,19 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 
 namespace tsrun {
 
 LocalSteps::LocalSteps(const PreparedProgram& ready, const Coord& chip, const ModelConfig& config, const Weights& weights,
-                       KvCache& cache, Rotary& rotary, float* arena, std::span<const PassInput> rows)
+                       KvCache& cache, Rotaries& rotary, float* arena, std::span<const PassInput> rows)
     : ready_(ready), p_(ready.program), chip_(chip), config_(config), weights_(weights), cache_(cache), rotary_(rotary),
       arena_(arena), rows_(rows), L_(ready.program.L) {
   std::vector<std::int64_t> positions;
   for (const PassInput& row : rows)
     for (std::int64_t l = 0; l < L_; ++l) positions.push_back(l < std::ssize(row.tokens) ? row.context + l : -1);
-  rotary_.set_positions(positions);
+  rotary_.global.set_positions(positions);
+  if (config_.window > 0) rotary_.local.set_positions(positions);
 }
 
 std::int64_t LocalSteps::rows_of(ValueId v) const {
@@ -46,6 +48,7 @@ void LocalSteps::run(const Step& step) {
     case Op::slice: return slice(step);
     case Op::matmul: return multiply(step, step.in, step.out);
     case Op::bias: return bias(step);
+    case Op::head_norm: return norm_heads(step);
     case Op::rotary: return rotate_queries(step);
     case Op::store_kv: return store_kv(step);
     case Op::attend: return attend(step);
@@ -99,30 +102,45 @@ void LocalSteps::slice(const Step& step) const {
   for (std::int64_t o = 0; o < outer; ++o) std::copy_n(at(step.in[0]) + (o * blocks + mine) * width, width, at(v) + o * width);
 }
 
+namespace {
+
+// out += factor * row of a table.
+void add_row(const Matrix& table, std::int64_t row, float factor, float* out) {
+  const std::int64_t first = row * table.columns;
+  for (std::int64_t i = 0; i < table.columns; ++i)
+    out[i] += factor * (table.type == DType::bf16 ? bf16_to_f32(static_cast<const std::uint16_t*>(table.data)[first + i])
+                                                  : static_cast<const float*>(table.data)[first + i]);
+}
+
+}  // namespace
+
 void LocalSteps::embed(const Step& step) const {
-  const Matrix table = weights_.matrix(step.weights[0]);
-  const Range ids = shard(p_.torus, step.weights[0].partition.axes(Dim::V), chip_, p_.sizes.V);
-  const auto factor = static_cast<float>(config_.embed_scale);
+  const auto lookup = [&](std::size_t which, std::int64_t index, float factor, float* out) {
+    const WeightUse& use = step.weights[which];
+    const Dim rows = which == 0 ? Dim::V : Dim::P;
+    const Range mine = shard(p_.torus, use.partition.axes(rows), chip_, p_.sizes.of(rows, config_));
+    if (index >= mine.begin && index < mine.end) add_row(weights_.matrix(use), index - mine.begin, factor, out);
+  };
+  const std::int64_t width = width_of(step.out[0]);
   float* out = at(step.out[0]);
   for (const PassInput& row : rows_)
-    for (std::int64_t l = 0; l < L_; ++l, out += table.columns) {
-      const std::int64_t id = l < std::ssize(row.tokens) ? row.tokens[static_cast<std::size_t>(l)] : -1;
-      if (id < ids.begin || id >= ids.end) {
-        std::fill_n(out, table.columns, 0.0F);
-        continue;
-      }
-      const std::int64_t first = (id - ids.begin) * table.columns;
-      for (std::int64_t i = 0; i < table.columns; ++i)
-        out[i] = factor * (table.type == DType::bf16 ? bf16_to_f32(static_cast<const std::uint16_t*>(table.data)[first + i])
-                                                     : static_cast<const float*>(table.data)[first + i]);
+    for (std::int64_t l = 0; l < L_; ++l, out += width) {
+      std::fill_n(out, width, 0.0F);
+      if (l >= std::ssize(row.tokens)) continue;
+      lookup(0, row.tokens[static_cast<std::size_t>(l)], static_cast<float>(config_.embed_scale), out);
+      if (step.weights.size() > 1) lookup(1, row.context + l, 1, out);
     }
 }
 
+// Of the residual, or of all query or key heads together.
 void LocalSteps::norm(const Step& step) const {
-  const Range E = mine(step.in[0], Dim::E);
-  const float* const offset = step.weights.size() > 1 ? weights_.vector(step.weights[1]) + E.begin : nullptr;
-  norm_rows(at(step.in[0]), at(step.in[1]), rows_of(step.in[0]), E.size(), config_.E, config_.norm_epsilon,
-            weights_.vector(step.weights[0]) + E.begin, offset, at(step.out[0]));
+  const ValueId x = step.in[0];
+  const Dim cut = p_.value(x).partition[p_.value(x).partition.dims() > 2 ? 2 : 1].dim;
+  const std::int64_t first = mine(x, cut).begin * (cut == Dim::H ? config_.Q : 1);
+  const std::int64_t whole = cut == Dim::H ? config_.H * config_.Q : cut == Dim::C ? config_.C() : config_.E;
+  const float* const offset = step.weights.size() > 1 ? weights_.vector(step.weights[1]) + first : nullptr;
+  norm_rows(at(x), at(step.in[1]), rows_of(x), width_of(x), whole, config_.norm_epsilon, weights_.vector(step.weights[0]) + first,
+            offset, at(step.out[0]));
 }
 
 void LocalSteps::bias(const Step& step) const {
@@ -133,13 +151,19 @@ void LocalSteps::bias(const Step& step) const {
   add_bias(at(x), rows_of(x), width_of(x), weights_.vector(step.weights[0]) + first);
 }
 
+void LocalSteps::norm_heads(const Step& step) const {
+  const std::int64_t heads = p_.local_elements(step.in[0]) / config_.Q;
+  rms_norm_rows(at(step.in[0]), heads, config_.Q, config_.norm_epsilon, weights_.vector(step.weights[0]));
+}
+
 void LocalSteps::rotate_queries(const Step& step) const {
+  const Rotary& rotary = rotary_of(step.layer);
   float* const q = at(step.in[0]);
   const std::int64_t tokens = rows_of(step.in[0]), width = width_of(step.in[0]);
   const std::int64_t first = mine(step.in[0], Dim::B).begin * L_;
 #pragma omp parallel for if (tokens * width > 16384)
   for (std::int64_t t = 0; t < tokens; ++t)
-    for (std::int64_t h = 0; h < width; h += config_.Q) rotary_.rotate(first + t, q + t * width + h);
+    for (std::int64_t h = 0; h < width; h += config_.Q) rotary.rotate(first + t, q + t * width + h);
 }
 
 void LocalSteps::store_kv(const Step& step) {
@@ -150,9 +174,10 @@ void LocalSteps::store_kv(const Step& step) {
     for (std::int64_t l = 0; l < std::ssize(row(b).tokens); ++l)
       for (std::size_t slot = 0; slot < cache_.slots().size(); ++slot) {
         const std::int64_t head = ((b - here.begin) * L_ + l) * width + cache_.slots()[slot] * config_.Q - first;
-        rotary_.rotate(b * L_ + l, at(step.in[0]) + head);
-        layer.store(cache_.local_row(row(b).sequence), static_cast<std::int64_t>(slot), row(b).context + l,
-                    at(step.in[0]) + head, at(step.in[1]) + head);
+        float* const key = at(step.in[0]) + head;
+        if (!step.weights.empty()) rms_norm_rows(key, 1, config_.Q, config_.norm_epsilon, weights_.vector(step.weights[0]));
+        if (config_.is_rotated(step.layer)) rotary_of(step.layer).rotate(b * L_ + l, key);
+        layer.store(cache_.local_row(row(b).sequence), static_cast<std::int64_t>(slot), row(b).context + l, key, at(step.in[1]) + head);
       }
 }
 
@@ -163,7 +188,9 @@ void LocalSteps::attend(const Step& step) const {
     const auto tokens = std::ssize(row(b).tokens);
     rows.push_back({tokens == 0 ? 0 : cache_.local_row(row(b).sequence), tokens, row(b).context});
   }
-  const AttentionShape shape{L_, p_.local_size(step.in[0], 2), config_.Q};
+  const double scale = config_.attn_scale != 0 ? config_.attn_scale : 1 / std::sqrt(static_cast<double>(config_.Q));
+  const AttentionShape shape{L_, p_.local_size(step.in[0], 2), config_.Q, static_cast<float>(scale),
+                             config_.is_local(step.layer) ? config_.window : 0};
   attention(shape, rows, ready_.slot_of, at(step.in[0]), cache_.layer(step.layer), at(step.out[0]));
 }
 

@@ -4,6 +4,7 @@
 #include <span>
 
 #include "tsrun/engine/executor.hpp"
+#include "tsrun/kernels/rows.hpp"
 
 namespace tsrun {
 
@@ -11,7 +12,7 @@ class LocalSteps {
  public:
   // `rows`: as many as the program's padded B; the empty ones have no tokens.
   LocalSteps(const PreparedProgram& ready, const Coord& chip, const ModelConfig& config, const Weights& weights,
-             KvCache& cache, Rotary& rotary, float* arena, std::span<const PassInput> rows);
+             KvCache& cache, Rotaries& rotary, float* arena, std::span<const PassInput> rows);
   void run(const Step& step);
   // The products of a step, which may also communicate: from the values that are whole to those that are not summed yet.
   // product(weight, x, rows of x, y) makes one of them.
@@ -40,7 +41,9 @@ class LocalSteps {
   void embed(const Step& step) const;
   void norm(const Step& step) const;
   void bias(const Step& step) const;
+  void norm_heads(const Step& step) const;
   void rotate_queries(const Step& step) const;
+  const Rotary& rotary_of(int layer) const { return config_.is_local(layer) ? rotary_.local : rotary_.global; }
   void store_kv(const Step& step);
   void attend(const Step& step) const;
   void pick(const Step& step) const;
@@ -55,7 +58,7 @@ class LocalSteps {
   const ModelConfig& config_;
   const Weights& weights_;
   KvCache& cache_;
-  Rotary& rotary_;
+  Rotaries& rotary_;
   float* arena_;
   std::span<const PassInput> rows_;
   std::int64_t L_;

@@ -28,13 +28,23 @@ class Cutter {
   Cutting cut(Dim d, const AxisStack& axes) const {
     const Range mine = shard(torus_, axes, chip_, sizes_.of(d, config_));
     if (d == Dim::H) return heads(mine);
-    const std::int64_t real = d == Dim::E ? config_.E : d == Dim::F ? config_.F : d == Dim::C ? config_.C() : config_.V;
+    const std::int64_t real = real_size(d);
     Cutting c{{}, mine.size()};
     if (mine.begin < real) c.pieces.push_back({mine.begin, 0, std::min(mine.end, real) - mine.begin});
     return c;
   }
 
  private:
+  std::int64_t real_size(Dim d) const {
+    switch (d) {
+      case Dim::E: return config_.E;
+      case Dim::F: return config_.F;
+      case Dim::C: return config_.C();
+      case Dim::P: return config_.context;
+      case Dim::Q: return config_.Q;
+      default: return config_.V;
+    }
+  }
   // Heads are placed one by one; neighbours in the file that are neighbours here are one piece.
   Cutting heads(Range positions) const {
     const std::int64_t Q = config_.Q;
@@ -63,7 +73,18 @@ std::int64_t slab_rows(const StoredTensor& t) {
   return std::max<std::int64_t>(1, (std::int64_t{4} << 20) / std::max<std::int64_t>(1, t.bytes() / t.spec.rows));
 }
 
-bool is_norm_scale(Weight w) { return w == Weight::attn_norm || w == Weight::ffn_norm || w == Weight::final_norm; }
+bool is_norm_scale(Weight w) {
+  switch (w) {
+    case Weight::attn_norm:
+    case Weight::ffn_norm:
+    case Weight::attn_post_norm:
+    case Weight::ffn_post_norm:
+    case Weight::attn_q_norm:
+    case Weight::attn_k_norm:
+    case Weight::final_norm: return true;
+    default: return false;
+  }
+}
 
 }  // namespace
 

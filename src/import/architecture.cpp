@@ -9,51 +9,6 @@
 namespace tsrun {
 namespace {
 
-// The names are the same in all families read so far; a family that differs brings a table of its own.
-constexpr TensorName common_names[] = {
-    {Weight::embed, "token_embd.weight"},
-    {Weight::unembed, "output.weight"},
-    {Weight::final_norm, "output_norm.weight"},
-    {Weight::attn_norm, "blk.#.attn_norm.weight"},
-    {Weight::ffn_norm, "blk.#.ffn_norm.weight"},
-    {Weight::attn_q, "blk.#.attn_q.weight"},
-    {Weight::attn_k, "blk.#.attn_k.weight"},
-    {Weight::attn_v, "blk.#.attn_v.weight"},
-    {Weight::attn_o, "blk.#.attn_output.weight"},
-    {Weight::attn_q_bias, "blk.#.attn_q.bias"},
-    {Weight::attn_k_bias, "blk.#.attn_k.bias"},
-    {Weight::attn_v_bias, "blk.#.attn_v.bias"},
-    {Weight::attn_o_bias, "blk.#.attn_output.bias"},
-    {Weight::ffn_gate, "blk.#.ffn_gate.weight"},
-    {Weight::ffn_in, "blk.#.ffn_up.weight"},
-    {Weight::ffn_out, "blk.#.ffn_down.weight"},
-    {Weight::ffn_gate_bias, "blk.#.ffn_gate.bias"},
-    {Weight::ffn_in_bias, "blk.#.ffn_up.bias"},
-    {Weight::ffn_out_bias, "blk.#.ffn_down.bias"},
-};
-
-constexpr std::string_view rms_epsilon = "attention.layer_norm_rms_epsilon";
-constexpr std::string_view layer_epsilon = "attention.layer_norm_epsilon";
-constexpr std::string_view logit_scale_key = "logit_scale";
-constexpr std::string_view embed_scale_key = "embedding_scale";
-
-constexpr Architecture rows[] = {
-    {.name = "llama", .norm = Norm::rms, .norm_offset = 0, .block = Block::serial, .activation = Activation::silu,
-     .gated = true, .pairing = Pairing::half, .qk_rows = QkRows::neighbours, .tying = Tying::without_output,
-     .epsilon_key = rms_epsilon, .biases = Presence::optional, .logit_scale = Presence::never,
-     .embed_scale = Presence::never, .stretch = Stretch::linear_or_llama3, .tensors = common_names},
-    {.name = "command-r", .norm = Norm::layer, .norm_offset = 0, .block = Block::parallel,
-     .activation = Activation::silu, .gated = true, .pairing = Pairing::adjacent, .qk_rows = QkRows::as_stored,
-     .tying = Tying::always, .epsilon_key = layer_epsilon, .biases = Presence::never,
-     .logit_scale = Presence::required, .embed_scale = Presence::never, .stretch = Stretch::linear,
-     .tensors = common_names},
-    // Our own name: PaLM as in its paper, the norm's scale stored as s of (1 + s).
-    {.name = "palm", .norm = Norm::rms, .norm_offset = 1, .block = Block::parallel, .activation = Activation::silu,
-     .gated = true, .pairing = Pairing::adjacent, .qk_rows = QkRows::as_stored, .tying = Tying::without_output,
-     .epsilon_key = rms_epsilon, .biases = Presence::never, .logit_scale = Presence::optional,
-     .embed_scale = Presence::optional, .stretch = Stretch::never, .tensors = common_names},
-};
-
 // Keys that are read, or that change nothing.
 constexpr std::string_view known_keys[] = {
     "vocab_size", "context_length", "embedding_length", "block_count", "feed_forward_length", "attention.head_count",
@@ -62,12 +17,16 @@ constexpr std::string_view known_keys[] = {
     "rope.scaling.original_context_length", "rope.scaling.finetuned", "tensor_data_layout",
 };
 
+constexpr std::string_view yarn_keys[] = {"rope.scaling.yarn_beta_fast", "rope.scaling.yarn_beta_slow",
+                                          "rope.scaling.yarn_attn_factor"};
+
 // Keys that say "nothing of the kind" with one value, and with any other a thing that tsrun does not compute.
 struct Neutral {
   std::string_view suffix;
   double value;
   std::string_view otherwise;
 };
+constexpr std::string_view logit_scale_key = "logit_scale", embed_scale_key = "embedding_scale";
 constexpr Neutral neutral_keys[] = {
     {"expert_count", 0, "mixture-of-experts"},
     {"expert_used_count", 0, "mixture-of-experts"},
@@ -96,9 +55,12 @@ std::optional<double> number_of(const GgufValue& value) {
 }
 
 bool reads(const Architecture& a, std::string_view suffix) {
+  const auto holds = [suffix](std::span<const std::string_view> keys) {
+    return std::find(keys.begin(), keys.end(), suffix) != keys.end();
+  };
   return suffix == a.epsilon_key || (suffix == logit_scale_key && a.logit_scale != Presence::never) ||
-         (suffix == embed_scale_key && a.embed_scale != Presence::never) ||
-         std::find(std::begin(known_keys), std::end(known_keys), suffix) != std::end(known_keys);
+         (suffix == embed_scale_key && a.embed_scale != Presence::never) || holds(a.further_keys) || holds(known_keys) ||
+         (a.stretch == Stretch::all && holds(yarn_keys));
 }
 
 void check_key(const Gguf& file, const Architecture& a, const std::string& key, const GgufValue& value) {
@@ -132,12 +94,10 @@ void check_general(const Gguf& file) {
 
 }  // namespace
 
-std::span<const Architecture> architectures() { return rows; }
-
 const Architecture& architecture_of(const Gguf& file) {
   const auto name = file.string("general.architecture");
   std::vector<std::string> known;
-  for (const Architecture& a : rows) {
+  for (const Architecture& a : architectures()) {
     if (name == a.name) return a;
     known.emplace_back(a.name);
   }
@@ -154,15 +114,5 @@ void check_keys(const Gguf& file, const Architecture& a) {
 }
 
 std::string key_of(const Architecture& a, std::string_view suffix) { return text(a.name, ".", suffix); }
-
-std::string tensor_name(const Architecture& a, Weight weight, int layer) {
-  for (const TensorName& entry : a.tensors) {
-    if (entry.weight != weight) continue;
-    const std::size_t at = entry.pattern.find('#');
-    if (at == std::string_view::npos) return std::string(entry.pattern);
-    return text(entry.pattern.substr(0, at), layer, entry.pattern.substr(at + 1));
-  }
-  return {};
-}
 
 }  // namespace tsrun

@@ -9,9 +9,9 @@
 #include <string>
 #include <string_view>
 
+#include "names.hpp"
 #include "tsrun/import/gguf.hpp"
 #include "tsrun/model/config.hpp"
-#include "tsrun/model/tensors.hpp"
 
 namespace tsrun {
 
@@ -21,29 +21,22 @@ enum class QkRows : std::uint8_t { as_stored, neighbours };
 // The embedding is the unembedding: ever, or if there is no other.
 enum class Tying : std::uint8_t { always, without_output };
 enum class Presence : std::uint8_t { never, optional, required };
-enum class Stretch : std::uint8_t { never, linear, linear_or_llama3 };  // of rotary positions
-
-struct TensorName {
-  Weight weight;
-  std::string_view pattern;  // '#' stands for the layer
-};
+enum class Stretch : std::uint8_t { never, linear, all };  // of rotary positions
 
 struct Architecture {
   std::string_view name;  // general.architecture, and the prefix of its keys
-  Norm norm;
-  double norm_offset;
-  Block block;
-  Activation activation;
-  bool gated;
-  Pairing pairing;  // once the rows of q and k are in the model file's order
-  QkRows qk_rows;
-  Tying tying;
-  std::string_view epsilon_key;
-  Presence biases;       // of q, k, v, of the attention's output, of the FFN: each kind wholly or not at all
-  Presence logit_scale;
-  Presence embed_scale;
-  Stretch stretch;
+  ModelConfig facts;      // what the family implies; the pairing once the rows of q and k are in the model file's order
+  QkRows qk_rows = QkRows::as_stored;
+  Tying tying = Tying::without_output;
+  std::string_view epsilon_key = "attention.layer_norm_rms_epsilon";
+  Presence biases = Presence::optional;  // of q, k, v, of the attention's output, of the FFN: each kind wholly or not
+  Presence logit_scale = Presence::never;
+  Presence embed_scale = Presence::never;
+  Stretch stretch = Stretch::all;
   std::span<const TensorName> tensors;
+  std::span<const std::string_view> further_keys{};  // that `adjust` reads, or that change nothing here
+  // What only this family has; called when all else is read.
+  void (*adjust)(const Gguf& file, const Architecture& architecture, ModelConfig& config) = nullptr;
 };
 
 inline constexpr std::string_view rope_divisors = "rope_freqs.weight";  // Llama 3's scaling, one per frequency
@@ -56,7 +49,5 @@ void check_keys(const Gguf& file, const Architecture& architecture);
 
 // "llama.block_count"
 std::string key_of(const Architecture& architecture, std::string_view suffix);
-// "blk.3.attn_q.weight"; empty if the family has no such tensor.
-std::string tensor_name(const Architecture& architecture, Weight weight, int layer);
 
 }  // namespace tsrun

@@ -1,6 +1,5 @@
 #include "facts.hpp"
 
-#include <algorithm>
 #include <filesystem>
 #include <initializer_list>
 
@@ -15,8 +14,7 @@ namespace {
 std::string name_of(const Gguf& file) {
   const std::string name = file.string("general.name").value_or("");
   if (name.empty()) return std::filesystem::path(file.where()).stem().string();
-  const bool plain = std::none_of(name.begin(), name.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; });
-  return plain ? name : printable(name);
+  return is_plain(name) ? name : printable(name);
 }
 
 class FactReader {
@@ -24,20 +22,17 @@ class FactReader {
   FactReader(const Gguf& file, const Architecture& architecture) : file_(file), a_(architecture) {}
 
   ModelConfig read() {
+    c_ = a_.facts;
     c_.name = name_of(file_);
     c_.architecture = a_.name;
-    c_.norm = a_.norm;
-    c_.norm_offset = a_.norm_offset;
-    c_.block = a_.block;
-    c_.activation = a_.activation;
-    c_.gated = a_.gated;
     read_sizes();
     read_heads();
     c_.norm_epsilon = required_real(a_.epsilon_key);
     c_.logit_scale = scale("logit_scale", a_.logit_scale);
     c_.embed_scale = scale("embedding_scale", a_.embed_scale);
-    read_rope(file_, a_, c_);
+    if (c_.positions == Positions::rotary) read_rope(file_, a_, c_);
     read_tensor_facts();
+    if (a_.adjust) a_.adjust(file_, a_, c_);
     validate(c_, file_.where());
     return c_;
   }
@@ -92,7 +87,7 @@ void FactReader::read_sizes() {
   c_.E = required("embedding_length");
   c_.F = required("feed_forward_length");
   c_.context = required("context_length");
-  const std::string name = tensor_name(a_, Weight::embed, -1);
+  const std::string name = tensor_name(a_.tensors, Weight::embed, -1);
   const GgufTensor* const embed = file_.tensor(name);
   if (!embed)
     refuse({.what = text("the file lacks the tensor ", name), .where = file_.where(),
@@ -138,7 +133,7 @@ void FactReader::read_tensor_facts() {
 bool FactReader::any_tensor(std::initializer_list<Weight> weights) const {
   for (const Weight weight : weights)
     for (int layer = 0; layer < (is_layer_weight(weight) ? c_.layers : 1); ++layer)
-      if (file_.tensor(tensor_name(a_, weight, layer))) return true;
+      if (file_.tensor(tensor_name(a_.tensors, weight, layer))) return true;
   return false;
 }
 

@@ -58,6 +58,16 @@ const GgufTensor* Gguf::tensor(std::string_view name) const {
   return found == by_name_.end() ? nullptr : &tensors_[found->second];
 }
 
+std::vector<StoredTensor> Gguf::stored() const {
+  std::vector<StoredTensor> out;
+  for (const GgufTensor& t : tensors_) {
+    std::vector<std::uint64_t> shape(t.shape.rbegin(), t.shape.rend());
+    while (shape.size() > 1 && shape.front() == 1) shape.erase(shape.begin());
+    out.push_back({t.name, std::move(shape), std::string(t.type->name), t.type, bytes_.get(), t.offset, t.bytes});
+  }
+  return out;
+}
+
 const GgufValue* Gguf::find(std::string_view key) const {
   const auto found = values_.find(key);
   return found == values_.end() ? nullptr : &found->second;

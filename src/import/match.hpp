@@ -1,21 +1,52 @@
-// The tensors a configuration asks for, each found in the file under its GGUF name and with the right shape.
+// The tensors a configuration asks for, each found among the stored ones under its family's name and with the right
+// shape.
 #pragma once
 
+#include <functional>
+#include <map>
+#include <span>
+#include <string_view>
 #include <vector>
 
-#include "architecture.hpp"
+#include "names.hpp"
 #include "tsrun/import/source.hpp"
+#include "tsrun/import/stored.hpp"
 
 namespace tsrun {
 
-struct Match {
-  SourceTensor tensor;
-  const GgufTensor* stored = nullptr;  // of the file
-  // Rotary width of the heads whose rows (or, in a bias, elements) lie as neighbours; 0 where they lie in order.
-  std::int64_t neighbours = 0;
+// All tensors of a source, by name.
+class TensorTable {
+ public:
+  TensorTable(std::vector<StoredTensor> tensors, std::string where);
+  const std::string& where() const { return where_; }
+  const std::vector<StoredTensor>& all() const { return tensors_; }
+  const StoredTensor* find(std::string_view name) const;
+
+ private:
+  std::vector<StoredTensor> tensors_;
+  std::map<std::string, std::size_t, std::less<>> by_name_;
+  std::string where_;
 };
 
-// Refuses by name: a tensor that is missing, one of another shape (with both), one that nothing asks for.
-std::vector<Match> match_tensors(const Gguf& file, const Architecture& architecture, const ModelConfig& config);
+// The tensor of the first of the family's names that is there; nullptr if none is.
+const StoredTensor* find_stored(const TensorTable& table, std::span<const TensorName> names, Weight weight, int layer);
+
+struct Match {
+  SourceTensor tensor;
+  StoredTensor stored;
+  RowOrder order;
+  bool transposed = false;
+};
+
+struct Family {
+  std::string_view name;  // for messages
+  std::span<const TensorName> names;
+  bool neighbours = false;                          // rows of q and k lie as rotary neighbours
+  std::function<bool(std::string_view)> is_ignored; // tensors that mean nothing
+};
+
+// Refuses by name: a tensor that is missing, one of another shape (with both), one of a type that is not read, one
+// that nothing asks for.
+std::vector<Match> match_tensors(const TensorTable& table, const Family& family, const ModelConfig& config);
 
 }  // namespace tsrun

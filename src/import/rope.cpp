@@ -1,6 +1,6 @@
 // Rotary facts: how wide, which base, and how positions are stretched.
 //
-// GGUF writes linear stretching as keys. Llama 3's is not written as such: the converter evaluates its formula and
+// GGUF writes linear and YaRN's stretching as keys. Llama 3's is not written as such: the converter evaluates its formula and
 // stores one divisor per frequency. The formula's parameters are recovered from the divisors and then proven on every
 // one of them, so that what the model file says is what the source file says.
 #include <algorithm>
@@ -61,23 +61,33 @@ void read_llama3(const Gguf& file, const Architecture& a, const GgufTensor& tens
   c.rope_scaling = c.rope_factor == 1 ? RopeScaling::none : RopeScaling::llama3;
 }
 
-// The factor of linear scaling: 1 where there is none.
-double linear_factor(const Gguf& file, const Architecture& a) {
-  const auto type = file.string(key_of(a, "rope.scaling.type"));
-  if (type && *type == "none") return 1;
-  if (type && *type != "linear")
-    refuse({.what = text("the rotary scaling \"", printable(*type), "\" is not computed by tsrun"),
-            .where = file.where(), .next = "choose a model with none, linear or Llama 3's scaling"});
+// The scaling that the keys name, and its factor; Llama 3's is not among them.
+void read_scaling(const Gguf& file, const Architecture& a, ModelConfig& c) {
+  const std::string type = file.string(key_of(a, "rope.scaling.type")).value_or("linear");
+  if (type == "none") return;
+  if (type != "linear" && type != "yarn")
+    refuse({.what = text("the rotary scaling \"", printable(type), "\" is not computed by tsrun"),
+            .where = file.where(), .next = "choose a model with none, linear, YaRN or Llama 3's scaling"});
   auto factor = file.real(key_of(a, "rope.scaling.factor"));
   if (!factor) factor = file.real(key_of(a, "rope.scale_linear"));  // an older name
-  if (!factor || *factor == 0) return 1;  // llama.cpp writes 0 for none
-  return *factor;
+  if (!factor || *factor == 0 || *factor == 1) return;              // llama.cpp writes 0 for none
+  c.rope_factor = *factor;
+  c.rope_scaling = type == "yarn" ? RopeScaling::yarn : RopeScaling::linear;
+}
+
+// Peng et al. 2023, "YaRN"; llama.cpp multiplies its attention factor of 0.1 ln(factor) + 1 by the file's.
+void read_yarn(const Gguf& file, const Architecture& a, ModelConfig& c) {
+  const auto real = [&](std::string_view key, double otherwise) { return file.real(key_of(a, key)).value_or(otherwise); };
+  c.rope_original_context = file.integer(key_of(a, "rope.scaling.original_context_length")).value_or(c.context);
+  c.rope_beta_fast = real("rope.scaling.yarn_beta_fast", 32);
+  c.rope_beta_slow = real("rope.scaling.yarn_beta_slow", 1);
+  const double own = real("rope.scaling.yarn_attn_factor", 1);
+  c.rope_attention_factor = own * (c.rope_factor > 1 ? 0.1 * std::log(c.rope_factor) + 1 : 1);
 }
 
 }  // namespace
 
 void read_rope(const Gguf& file, const Architecture& a, ModelConfig& c) {
-  c.rope_pairing = a.pairing;
   c.rope_base = file.real(key_of(a, "rope.freq_base")).value_or(10000);
   c.rope_dims = file.integer(key_of(a, "rope.dimension_count")).value_or(c.Q);
   if (c.rope_dims < 2 || c.rope_dims % 2 != 0 || c.rope_dims > c.Q || !(c.rope_base > 1))
@@ -85,17 +95,17 @@ void read_rope(const Gguf& file, const Architecture& a, ModelConfig& c) {
             .where = file.where(),
             .numbers = {{"rope.dimension_count", c.rope_dims}, {"head width", c.Q}, {"base", c.rope_base}},
             .next = "the file contradicts itself; convert the model again"});
-  c.rope_factor = linear_factor(file, a);
-  if (c.rope_factor != 1) c.rope_scaling = RopeScaling::linear;
+  read_scaling(file, a, c);
   const GgufTensor* const divisors = file.tensor(rope_divisors);
   if ((a.stretch == Stretch::never && c.rope_scaling != RopeScaling::none) ||
-      (a.stretch != Stretch::linear_or_llama3 && divisors))
+      (a.stretch != Stretch::all && (divisors || c.rope_scaling == RopeScaling::yarn)))
     refuse({.what = text("the rotary scaling of ", divisors ? rope_divisors : "rope.scaling.factor",
                          " is not computed by tsrun for ", a.name),
             .where = file.where(), .numbers = {{"factor", c.rope_factor}}, .next = "choose another model"});
+  if (c.rope_scaling == RopeScaling::yarn) read_yarn(file, a, c);
   if (!divisors) return;
   if (c.rope_scaling != RopeScaling::none)
-    refuse({.what = text("the file has linear rotary scaling and ", rope_divisors, " too"), .where = file.where(),
+    refuse({.what = text("the file has ", word(c.rope_scaling), " rotary scaling and ", rope_divisors, " too"), .where = file.where(),
             .numbers = {{"rope.scaling.factor", c.rope_factor}},
             .next = "tsrun computes one of them; choose another model"});
   read_llama3(file, a, *divisors, c);

@@ -2,9 +2,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <span>
-
-#include "tsrun/core/error.hpp"
 
 namespace tsrun {
 namespace {
@@ -42,15 +39,7 @@ void keep_row(const GgmlType& type, const std::byte* in, TensorRows& out, std::i
     return;
   }
   type.dequantize(in, out.columns / type.block, scratch);
-  if (out.type == DType::f32) {
-    std::memcpy(values, scratch, static_cast<std::size_t>(out.columns) * sizeof(float));
-    return;
-  }
-  check(out.type == DType::bf16, "a type that is not kept becomes bf16 or f32");
-  for (std::int64_t i = 0; i < out.columns; ++i) {
-    const std::uint16_t rounded = f32_to_bf16(scratch[i]);
-    std::memcpy(values + 2 * i, &rounded, sizeof rounded);
-  }
+  encode_row(scratch, out, row);
 }
 
 }  // namespace tsrun

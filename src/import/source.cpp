@@ -1,110 +1,118 @@
-// A GGUF file as a model: its keys as a configuration, its tensors in the model's order and types.
+// A file of another format as a model: its configuration, and its tensors in the model's order and types.
 #include "tsrun/import/source.hpp"
 
-#include <algorithm>
-#include <cstring>
+#include <filesystem>
 
 #include "architecture.hpp"
 #include "facts.hpp"
+#include "hf_family.hpp"
+#include "hf_match.hpp"
+#include "json.hpp"
 #include "match.hpp"
-#include "rows.hpp"
+#include "shards.hpp"
+#include "stored_rows.hpp"
 #include "tsrun/core/error.hpp"
-#include "tsrun/core/integer.hpp"
 #include "tsrun/import/gguf.hpp"
 #include "vocabulary.hpp"
+#include "words.hpp"
 
 namespace tsrun {
 namespace {
 
-constexpr std::int64_t read_at_once = 1 << 20;  // bytes of the file in memory beside the rows asked for
-
-class GgufSource final : public ModelSource {
+// What all formats come to once their headers are read.
+class MatchedSource : public ModelSource {
  public:
-  explicit GgufSource(std::unique_ptr<const Bytes> bytes) : file_(std::move(bytes)) {
-    const Architecture& architecture = architecture_of(file_);
-    check_keys(file_, architecture);
-    config_ = read_config(file_, architecture);
-    tokenizer_ = read_vocabulary(file_, config_.V);
-    matches_ = match_tensors(file_, architecture, config_);
-    for (const Match& m : matches_) tensors_.push_back(m.tensor);
-  }
-
   const ModelConfig& config() const override { return config_; }
   const TokenizerData& tokenizer() const override { return tokenizer_; }
+  const std::vector<std::string>& notes() const override { return notes_; }
   const std::vector<SourceTensor>& tensors() const override { return tensors_; }
 
   TensorRows read(std::size_t i, std::int64_t first, std::int64_t count) const override {
-    const Match& m = match_of(i, first, count);
-    TensorRows out = TensorRows::zeros(m.tensor.type, count, m.tensor.spec.columns);
-    std::vector<float> scratch(static_cast<std::size_t>(out.columns));
-    for_rows(m, first, count, [&](std::int64_t row, const std::byte* in) {
-      keep_row(*m.stored->type, in, out, row, scratch.data());
-    });
-    const auto each = static_cast<std::size_t>(bits(out.type) / 8);  // of a vector, whose type is never grouped
-    if (m.tensor.spec.is_vector && m.neighbours > 0) order_elements(m, each, out.values.data());
-    return out;
+    return read_stored(match_of(i), first, count);
+  }
+  void read_f32(std::size_t i, std::int64_t first, std::int64_t count, float* out) const override {
+    read_stored_f32(match_of(i), first, count, out);
   }
 
-  void read_f32(std::size_t i, std::int64_t first, std::int64_t count, float* out) const override {
-    const Match& m = match_of(i, first, count);
-    const GgmlType& type = *m.stored->type;
-    const std::int64_t columns = m.tensor.spec.columns;
-    for_rows(m, first, count, [&](std::int64_t row, const std::byte* in) {
-      type.dequantize(in, columns / type.block, out + row * columns);
-    });
-    if (m.tensor.spec.is_vector && m.neighbours > 0)
-      order_elements(m, sizeof(float), reinterpret_cast<std::byte*>(out));
+ protected:
+  void set(ModelConfig config, TokenizerData tokenizer, std::vector<Match> matches) {
+    config_ = std::move(config);
+    tokenizer_ = std::move(tokenizer);
+    matches_ = std::move(matches);
+    for (const Match& m : matches_) tensors_.push_back(m.tensor);
   }
+
+  std::vector<std::string> notes_;
 
  private:
-  const Match& match_of(std::size_t i, std::int64_t first, std::int64_t count) const {
+  const Match& match_of(std::size_t i) const {
     check(i < matches_.size(), "the source has this tensor");
-    const std::int64_t rows = matches_[i].tensor.spec.rows;
-    check(first >= 0 && count >= 0 && first <= rows && count <= rows - first, "the tensor has these rows");
     return matches_[i];
   }
 
-  // visit(row, its bytes in the file) for rows 0 .. count - 1 from `first` on, about 1 MiB of the file in memory.
-  template <class Visit>
-  void for_rows(const Match& m, std::int64_t first, std::int64_t count, Visit&& visit) const {
-    const TensorSpec& spec = m.tensor.spec;
-    const bool by_heads = m.neighbours > 0 && !spec.is_vector;
-    const std::int64_t row_bytes = static_cast<std::int64_t>(m.stored->bytes) / spec.rows;
-    const std::int64_t unit = by_heads ? config_.Q : 1;  // rows that must be read together
-    const std::int64_t step = std::max<std::int64_t>(1, read_at_once / (row_bytes * unit)) * unit;
-    const std::int64_t last = first + count;
-    std::vector<std::byte> slab;
-    for (std::int64_t at = first / unit * unit; at < last; at += step) {
-      const std::int64_t end = std::min(at + step, round_up(last, unit));
-      slab.resize(static_cast<std::size_t>((end - at) * row_bytes));
-      file_.bytes().read(m.stored->offset + static_cast<std::uint64_t>(at * row_bytes), slab);
-      for (std::int64_t row = std::max(at, first); row < std::min(end, last); ++row) {
-        const std::int64_t stored = by_heads ? neighbour_row(row, config_.Q, m.neighbours) : row;
-        visit(row - first, slab.data() + (stored - at) * row_bytes);
-      }
-    }
-  }
-
-  // The elements of a q or k bias, from the file's order to the model's.
-  void order_elements(const Match& m, std::size_t each, std::byte* values) const {
-    const auto count = static_cast<std::size_t>(m.tensor.spec.columns);
-    const std::vector<std::byte> stored(values, values + count * each);
-    for (std::size_t i = 0; i < count; ++i) {
-      const auto from = static_cast<std::size_t>(neighbour_row(static_cast<std::int64_t>(i), config_.Q, m.neighbours));
-      std::memcpy(values + i * each, stored.data() + from * each, each);
-    }
-  }
-
-  Gguf file_;
   ModelConfig config_;
   TokenizerData tokenizer_;
   std::vector<Match> matches_;
   std::vector<SourceTensor> tensors_;
 };
 
+class GgufSource final : public MatchedSource {
+ public:
+  explicit GgufSource(std::unique_ptr<const Bytes> bytes) : file_(std::move(bytes)) {
+    const Architecture& a = architecture_of(file_);
+    check_keys(file_, a);
+    ModelConfig config = read_config(file_, a);
+    TokenizerData tokenizer = read_vocabulary(file_, config.V);
+    const Family family{a.name, a.tensors, a.qk_rows == QkRows::neighbours,
+                        [](std::string_view name) { return name == rope_divisors; }};
+    std::vector<Match> matches = match_tensors(TensorTable(file_.stored(), file_.where()), family, config);
+    set(std::move(config), std::move(tokenizer), std::move(matches));
+  }
+
+ private:
+  Gguf file_;
+};
+
+// "smollm" of "models/smollm/"
+std::string last_part(const std::string& path) {
+  std::error_code ignored;
+  std::filesystem::path whole = std::filesystem::weakly_canonical(path, ignored);
+  if (whole.filename().empty()) whole = whole.parent_path();
+  const std::string name = whole.filename().string();
+  return name.empty() ? "model" : is_plain(name) ? name : printable(name);
+}
+
+class HfSource final : public MatchedSource {
+ public:
+  explicit HfSource(const Folder& folder) {
+    const std::unique_ptr<const Bytes> bytes = folder.open("config.json");
+    if (!bytes)
+      refuse({.what = "the folder has no config.json", .where = folder.name(),
+              .next = "give a GGUF file or a Hugging Face folder"});
+    const Json json = read_object(*bytes);
+    const HfConfig file(json, bytes->name());
+    const HfFamily& family = hf_family_of(file);
+    check_fields(file);
+    ModelConfig config = read_config(file, family);
+    config.name = last_part(folder.name());
+    shards_ = open_shards(folder);
+    std::vector<Match> matches = match_hf_tensors(shards_, folder.name(), family, config);
+    set(std::move(config), {}, std::move(matches));
+  }
+
+ private:
+  std::vector<Safetensors> shards_;
+};
+
 }  // namespace
 
-std::unique_ptr<ModelSource> open_source(const std::string& path) { return open_source(open_bytes(path)); }
+std::unique_ptr<ModelSource> open_source(const std::string& path) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored)) return open_source(*open_folder(path));
+  return open_source(open_bytes(path));
+}
+
+std::unique_ptr<ModelSource> open_source(const Folder& folder) { return std::make_unique<HfSource>(folder); }
 
 std::unique_ptr<ModelSource> open_source(std::unique_ptr<const Bytes> bytes) {
   return std::make_unique<GgufSource>(std::move(bytes));

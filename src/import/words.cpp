@@ -1,5 +1,6 @@
 #include "words.hpp"
 
+#include <algorithm>
 #include <cstdint>
 
 namespace tsrun {
@@ -20,6 +21,10 @@ std::string printable(std::string_view raw) {
   }
   if (raw.size() > longest) out += "...";
   return out;
+}
+
+bool is_plain(std::string_view raw) {
+  return std::none_of(raw.begin(), raw.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; });
 }
 
 Number number(std::uint64_t value) {

@@ -16,29 +16,32 @@ struct Scratch {
   std::vector<float> queries, scores, outputs;
 };
 
-void softmax(float* scores, std::int64_t valid, std::int64_t all) {
-  float highest = scores[0];
-  for (std::int64_t s = 1; s < valid; ++s) highest = std::max(highest, scores[s]);
+// Over the positions [first, end) of `all`; the others get 0.
+void softmax(float* scores, std::int64_t first, std::int64_t end, std::int64_t all) {
+  const float highest = *std::max_element(scores + first, scores + end);
   float sum = 0;
-  for (std::int64_t s = 0; s < valid; ++s) sum += scores[s] = std::exp(scores[s] - highest);
-  const float factor = 1 / sum;  // at least one position is valid, and its exponential is 1
-  for (std::int64_t s = 0; s < valid; ++s) scores[s] *= factor;
-  std::fill(scores + valid, scores + all, 0.0F);
+  for (std::int64_t s = first; s < end; ++s) sum += scores[s] = std::exp(scores[s] - highest);
+  const float factor = 1 / sum;  // a token sees itself at least, and the highest exponential is 1
+  for (std::int64_t s = first; s < end; ++s) scores[s] *= factor;
+  std::fill(scores, scores + first, 0.0F);
+  std::fill(scores + end, scores + all, 0.0F);
 }
 
 // `count` queries of one head, from token `first` of the row.
 void attend_tile(const AttentionShape& shape, const AttentionRow& row, std::int64_t first, std::int64_t count,
                  const float* q, std::int64_t stride, const Matrix& keys, const Matrix& values, float* out, Scratch& scratch) {
   const std::int64_t Q = shape.Q, reach = row.context + first + count;
-  const float scale = 1 / std::sqrt(static_cast<float>(Q));
   scratch.queries.resize(static_cast<std::size_t>(tile * Q));
   scratch.outputs.resize(static_cast<std::size_t>(tile * Q));
   scratch.scores.resize(static_cast<std::size_t>(tile * reach));
   for (std::int64_t i = 0; i < count; ++i)
-    for (std::int64_t c = 0; c < Q; ++c) scratch.queries[static_cast<std::size_t>(i * Q + c)] = q[i * stride + c] * scale;
+    for (std::int64_t c = 0; c < Q; ++c) scratch.queries[static_cast<std::size_t>(i * Q + c)] = q[i * stride + c] * shape.scale;
   float* const scores = scratch.scores.data();
   simd().dots(scratch.queries.data(), count, keys, 0, reach, scores, reach);
-  for (std::int64_t i = 0; i < count; ++i) softmax(scores + i * reach, reach - count + i + 1, reach);
+  for (std::int64_t i = 0; i < count; ++i) {
+    const std::int64_t end = reach - count + i + 1;
+    softmax(scores + i * reach, shape.window > 0 ? std::max<std::int64_t>(0, end - shape.window) : 0, end, reach);
+  }
   Matrix reached = values;
   reached.rows = reach;
   simd().weighted_rows(scores, count, reach, reached, scratch.outputs.data(), Q);

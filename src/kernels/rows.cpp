@@ -60,6 +60,14 @@ void norm_rows(const float* x, const float* squares, std::int64_t rows, std::int
   }
 }
 
+void rms_norm_rows(float* x, std::int64_t rows, std::int64_t width, double epsilon, const float* scale) {
+  for (std::int64_t r = 0; r < rows; ++r) {
+    float squares = 0;
+    row_square_sums(x + r * width, 1, width, &squares);
+    norm_rows(x + r * width, &squares, 1, width, width, epsilon, scale, nullptr, x + r * width);
+  }
+}
+
 void add_bias(float* x, std::int64_t rows, std::int64_t width, const float* bias) {
   for (std::int64_t r = 0; r < rows; ++r)
     for (std::int64_t i = 0; i < width; ++i) x[r * width + i] += bias[i];
@@ -72,46 +80,6 @@ void add_to(float* x, const float* y, std::int64_t count) {
 void activate(Activation activation, const float* gate, float* in, std::int64_t count) {
 #pragma omp parallel for if (count > 16384)
   for (std::int64_t i = 0; i < count; ++i) in[i] = gate != nullptr ? act(activation, gate[i]) * in[i] : act(activation, in[i]);
-}
-
-Rotary::Rotary(const ModelConfig& c) : pairing_(c.rope_pairing), pairs_(c.rope_dims / 2) {
-  for (std::int64_t i = 0; i < pairs_; ++i) {
-    double f = 1 / std::pow(c.rope_base, 2 * static_cast<double>(i) / static_cast<double>(c.rope_dims));
-    if (c.rope_scaling == RopeScaling::linear) f /= c.rope_factor;
-    if (c.rope_scaling == RopeScaling::llama3) {
-      // Long waves are stretched, short ones kept, those between blended (Llama 3.1).
-      const double turns = static_cast<double>(c.rope_original_context) * f / (2 * std::numbers::pi);
-      const double kept = std::clamp(
-          (turns - c.rope_low_freq_factor) / (c.rope_high_freq_factor - c.rope_low_freq_factor), 0.0, 1.0);
-      f = kept * f + (1 - kept) * f / c.rope_factor;
-    }
-    frequency_.push_back(static_cast<float>(f));
-  }
-}
-
-void Rotary::set_positions(std::span<const std::int64_t> positions) {
-  cos_.resize(positions.size() * static_cast<std::size_t>(pairs_));
-  sin_.resize(cos_.size());
-  std::size_t at = 0;
-  for (const std::int64_t position : positions)
-    for (const float frequency : frequency_) {
-      const float angle = static_cast<float>(std::max<std::int64_t>(position, 0)) * frequency;
-      cos_[at] = std::cos(angle);
-      sin_[at++] = std::sin(angle);
-    }
-}
-
-void Rotary::rotate(std::int64_t t, float* head) const {
-  const float* const c = cos_.data() + t * pairs_;
-  const float* const s = sin_.data() + t * pairs_;
-  const std::int64_t step = pairing_ == Pairing::half ? 1 : 2, partner = pairing_ == Pairing::half ? pairs_ : 1;
-  for (std::int64_t i = 0; i < pairs_; ++i) {
-    float& a = head[i * step];
-    float& b = head[i * step + partner];
-    const float turned = a * c[i] - b * s[i];
-    b = a * s[i] + b * c[i];
-    a = turned;
-  }
 }
 
 std::int64_t VocabularyPart::real() const { return std::clamp<std::int64_t>(V - first, 0, width); }

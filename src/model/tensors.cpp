@@ -29,6 +29,7 @@ class List {
 std::string_view name(Weight weight) {
   switch (weight) {
     case Weight::embed: return "embed";
+    case Weight::pos_embed: return "pos_embed";
     case Weight::unembed: return "unembed";
     case Weight::final_norm: return "final_norm";
     case Weight::final_norm_bias: return "final_norm_bias";
@@ -36,6 +37,10 @@ std::string_view name(Weight weight) {
     case Weight::attn_norm_bias: return "attn_norm_bias";
     case Weight::ffn_norm: return "ffn_norm";
     case Weight::ffn_norm_bias: return "ffn_norm_bias";
+    case Weight::attn_post_norm: return "attn_post_norm";
+    case Weight::ffn_post_norm: return "ffn_post_norm";
+    case Weight::attn_q_norm: return "attn_q_norm";
+    case Weight::attn_k_norm: return "attn_k_norm";
     case Weight::attn_q: return "attn_q";
     case Weight::attn_k: return "attn_k";
     case Weight::attn_v: return "attn_v";
@@ -60,10 +65,13 @@ std::string path_of(Weight weight, int layer) {
 
 std::vector<TensorSpec> tensors_of(const ModelConfig& c) {
   const Size E{Dim::E, c.E}, F{Dim::F, c.F}, H{Dim::H, c.H * c.Q}, C{Dim::C, c.C()}, V{Dim::V, c.V};
+  const Size Q{Dim::Q, c.Q}, P{Dim::P, c.context};
+  const bool normed_before = c.norm_place != NormPlace::after, normed_after = c.norm_place != NormPlace::before;
   List list;
   list.matrix(Weight::embed, -1, V, E);
+  if (c.positions == Positions::learned) list.matrix(Weight::pos_embed, -1, P, E);
   for (int i = 0; i < c.layers; ++i) {
-    list.vector(Weight::attn_norm, i, E);
+    list.vector_if(normed_before, Weight::attn_norm, i, E);
     list.vector_if(c.norm_bias, Weight::attn_norm_bias, i, E);
     list.matrix(Weight::attn_q, i, H, E);
     list.vector_if(c.qkv_bias, Weight::attn_q_bias, i, H);
@@ -71,10 +79,13 @@ std::vector<TensorSpec> tensors_of(const ModelConfig& c) {
     list.vector_if(c.qkv_bias, Weight::attn_k_bias, i, C);
     list.matrix(Weight::attn_v, i, C, E);
     list.vector_if(c.qkv_bias, Weight::attn_v_bias, i, C);
+    list.vector_if(c.qk_norm != QkNorm::none, Weight::attn_q_norm, i, c.qk_norm == QkNorm::head ? Q : H);
+    list.vector_if(c.qk_norm != QkNorm::none, Weight::attn_k_norm, i, c.qk_norm == QkNorm::head ? Q : C);
     list.matrix(Weight::attn_o, i, E, H);
     list.vector_if(c.attn_out_bias, Weight::attn_o_bias, i, E);
-    if (c.block == Block::serial) {
-      list.vector(Weight::ffn_norm, i, E);
+    list.vector_if(normed_after, Weight::attn_post_norm, i, E);
+    if (c.block == Block::serial || c.two_norms) {
+      list.vector_if(normed_before, Weight::ffn_norm, i, E);
       list.vector_if(c.norm_bias, Weight::ffn_norm_bias, i, E);
     }
     if (c.gated) {
@@ -85,6 +96,7 @@ std::vector<TensorSpec> tensors_of(const ModelConfig& c) {
     list.vector_if(c.ffn_bias, Weight::ffn_in_bias, i, F);
     list.matrix(Weight::ffn_out, i, E, F);
     list.vector_if(c.ffn_bias, Weight::ffn_out_bias, i, E);
+    list.vector_if(normed_after, Weight::ffn_post_norm, i, E);
   }
   list.vector(Weight::final_norm, -1, E);
   list.vector_if(c.norm_bias, Weight::final_norm_bias, -1, E);

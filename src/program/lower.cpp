@@ -23,6 +23,7 @@ class Lowering {
   Program lowered() && {
     ValueId x = embed();
     for (int layer = 0; layer < config().layers; ++layer) {
+      layer_ = layer;
       w_.enter_layer(layer);
       x = config().block == Block::serial ? serial_block(x) : parallel_block(x);
     }
@@ -48,7 +49,9 @@ class Lowering {
     const WeightUse table = w_.weight(Weight::embed);
     ValueId x = w_.make("x", Partition("BLE").with(Dim::E, table.partition.axes(Dim::E))
                                  .with_partial(table.partition.axes(Dim::V).set()));
-    w_.step(Op::embed, {}, {x}).weights = {table};
+    Step& lookup = w_.step(Op::embed, {}, {x});
+    lookup.weights = {table};
+    if (config().positions == Positions::learned) lookup.weights.push_back(w_.weight(Weight::pos_embed));
     x = w_.all_to_all({x}, axis_order.only(layout_.gathered & layout_.stored_E), {Dim::E}, {route_.tokens()})[0];
     x = w_.reduce_scatter({x}, axis_order.only(layout_.gathered & layout_.stored_F()), {route_.tokens()})[0];
     return w_.reduce_scatter({x}, group_B_, {Dim::E})[0];
@@ -56,29 +59,55 @@ class Lowering {
 
   // --- norms
 
-  // Statistics of the whole row: partial over the axes that still cut E.
+  // Statistics of the whole row: partial over the axes that still cut it.
   ValueId statistic(Op op, ValueId x) {
+    const Partition whole = part(x);
     Partition s;
-    for (int i = 0; i < part(x).dims(); ++i)
-      if (part(x)[i].dim != Dim::E) s = s.then(part(x)[i]);
-    s = s.then({Dim::T, {}}).with_partial(part(x).axes(Dim::E).set());
-    const ValueId out = w_.make(op == Op::sum ? "mean" : "square", s);
+    AxisSet cut;
+    for (int i = 0; i < whole.dims(); ++i) {
+      const Cut& d = whole[i];
+      if (d.dim == Dim::B || d.dim == Dim::L) s = s.then(d);
+      else cut = cut | d.axes.set();
+    }
+    const ValueId out = w_.make(op == Op::sum ? "mean" : "square", s.then({Dim::T, {}}).with_partial(cut));
     w_.step(op, {x}, {out});
     return w_.all_reduce(out);
   }
-  ValueId norm(ValueId x, Weight scale, Weight offset) {
+  // What the statistics of a norm are taken of, and the sum of its squares.
+  struct Measured {
+    ValueId x = -1;
+    ValueId squares = -1;
+  };
+  Measured measured(ValueId x) {
     if (config().norm == Norm::layer) {
       const ValueId mean = statistic(Op::sum, x);
       const ValueId centered = w_.make("n", part(x));
       w_.step(Op::center, {x, mean}, {centered});
       x = centered;
     }
-    const ValueId squares = statistic(Op::sum_squares, x);
-    const ValueId out = w_.make("n", part(x));
-    Step& s = w_.step(Op::norm, {x, squares}, {out});
+    return {x, statistic(Op::sum_squares, x)};
+  }
+  ValueId scaled(const Measured& m, Weight scale, Weight offset) {
+    const ValueId out = w_.make("n", part(m.x));
+    Step& s = w_.step(Op::norm, {m.x, m.squares}, {out});
     s.weights = {w_.weight(scale)};
     if (config().norm_bias) s.weights.push_back(w_.weight(offset));
     return out;
+  }
+  ValueId norm(ValueId x, Weight scale, Weight offset) { return scaled(measured(x), scale, offset); }
+  // Over all that x holds but its tokens, in place; without a mean and a bias.
+  void rms_norm(ValueId x, Weight scale) {
+    const ValueId squares = statistic(Op::sum_squares, x);
+    w_.step(Op::norm, {x, squares}, {x}).weights = {w_.weight(scale)};
+  }
+  // What attention or the feed-forward reads of the residual, and what it gives to it.
+  ValueId read(ValueId x, Weight scale, Weight offset) {
+    const ValueId whole = gather_E(x);
+    return config().norm_place == NormPlace::after ? whole : norm(whole, scale, offset);
+  }
+  void give(ValueId x, ValueId y, Weight post_norm) {
+    if (config().norm_place != NormPlace::before) rms_norm(y, post_norm);
+    w_.step(Op::add, {x, y}, {x});
   }
 
   // --- attention
@@ -101,9 +130,16 @@ class Lowering {
     bias(config().qkv_bias, cut[0], Weight::attn_q_bias);
     bias(config().qkv_bias, cut[1], Weight::attn_k_bias);
     bias(config().qkv_bias, cut[2], Weight::attn_v_bias);
+    if (config().qk_norm == QkNorm::all) {
+      rms_norm(cut[0], Weight::attn_q_norm);
+      rms_norm(cut[1], Weight::attn_k_norm);
+    }
+    const bool by_head = config().qk_norm == QkNorm::head;
     const Values kv = w_.all_gather({cut[1], cut[2]}, route_.kv_gather(), {Dim::C, Dim::C});
-    w_.step(Op::store_kv, kv, {});
-    w_.step(Op::rotary, {cut[0]}, {cut[0]});
+    Step& stored = w_.step(Op::store_kv, kv, {});
+    if (by_head) stored.weights = {w_.weight(Weight::attn_k_norm)};
+    if (by_head) w_.step(Op::head_norm, {cut[0]}, {cut[0]}).weights = {w_.weight(Weight::attn_q_norm)};
+    if (config().is_rotated(layer_)) w_.step(Op::rotary, {cut[0]}, {cut[0]});
     const ValueId heads = w_.make("heads", part(cut[0]));
     w_.step(Op::attend, {cut[0]}, {heads});
     return route_.back(w_, heads);
@@ -127,33 +163,45 @@ class Lowering {
   // --- blocks
 
   ValueId serial_block(ValueId x) {
-    ValueId n = norm(gather_E(x), Weight::attn_norm, Weight::attn_norm_bias);
-    const Dim q = route_.scattered_q();
+    const ValueId n = read(x, Weight::attn_norm, Weight::attn_norm_bias);
     const ValueId heads = attend(n, w_.matmul_scatter(n, attention_inputs(), group_A_, attention_dims()));
-    const ValueId attention = w_.sum_of_products({heads}, {{Weight::attn_o, "attn"}}, group_A_, {q}, group_B_, Dim::E);
+    const ValueId attention = w_.sum_of_products({heads}, {{Weight::attn_o, "attn"}}, group_A_, {route_.scattered_q()}, group_B_, Dim::E);
     bias(config().attn_out_bias, attention, Weight::attn_o_bias);
-    w_.step(Op::add, {x, attention}, {x});
+    give(x, attention, Weight::attn_post_norm);
 
-    n = norm(gather_E(x), Weight::ffn_norm, Weight::ffn_norm_bias);
     const Products inputs = ffn_inputs();
-    const ValueId hidden = activate(w_.matmul_scatter(n, inputs, group_A_, std::vector<Dim>(inputs.size(), Dim::F)));
+    const std::vector<Dim> dims(inputs.size(), Dim::F);
+    const ValueId hidden = activate(w_.matmul_scatter(read(x, Weight::ffn_norm, Weight::ffn_norm_bias), inputs, group_A_, dims));
     const ValueId ffn = w_.sum_of_products({hidden}, {{Weight::ffn_out, "ffn"}}, group_A_, {Dim::F}, group_B_, Dim::E);
     bias(config().ffn_bias, ffn, Weight::ffn_out_bias);
-    w_.step(Op::add, {x, ffn}, {x});
+    give(x, ffn, Weight::ffn_post_norm);
     return x;
   }
 
-  // One norm, one gather and one scatter for attention and feed-forward together.
-  ValueId parallel_block(ValueId x) {
-    const ValueId n = norm(gather_E(x), Weight::attn_norm, Weight::attn_norm_bias);
+  // The projections of a parallel block: attention's, then the feed-forward's. With one norm they share their input and its
+  // scatter; with two, the statistics.
+  Values parallel_inputs(const Measured& m, ValueId n) {
     Products inputs = attention_inputs();
     std::vector<Dim> dims = attention_dims();
-    const auto to_attention = static_cast<std::ptrdiff_t>(inputs.size());
-    for (const Product& input : ffn_inputs()) {
-      inputs.push_back(input);
-      dims.push_back(Dim::F);
+    const Products ffn = ffn_inputs();
+    const std::vector<Dim> ffn_dims(ffn.size(), Dim::F);
+    if (!config().two_norms) {
+      inputs.insert(inputs.end(), ffn.begin(), ffn.end());
+      dims.insert(dims.end(), ffn_dims.begin(), ffn_dims.end());
+      return w_.matmul_scatter(n, inputs, group_A_, dims);
     }
-    const Values cut = w_.matmul_scatter(n, inputs, group_A_, dims);
+    Values cut = w_.matmul_scatter(n, inputs, group_A_, dims);
+    const ValueId own = scaled(m, Weight::ffn_norm, Weight::ffn_norm_bias);
+    for (const ValueId v : w_.matmul_scatter(own, ffn, group_A_, ffn_dims)) cut.push_back(v);
+    return cut;
+  }
+
+  // One gather and one scatter for attention and feed-forward together.
+  ValueId parallel_block(ValueId x) {
+    const Measured m = measured(gather_E(x));
+    const ValueId n = scaled(m, Weight::attn_norm, Weight::attn_norm_bias);
+    const Values cut = parallel_inputs(m, n);
+    const auto to_attention = static_cast<std::ptrdiff_t>(attention_inputs().size());
     const ValueId heads = attend(n, Values(cut.begin(), cut.begin() + to_attention));
     const ValueId hidden = activate(Values(cut.begin() + to_attention, cut.end()));
     const ValueId y = w_.sum_of_products({heads, hidden}, {{Weight::attn_o, "attn"}, {Weight::ffn_out, "ffn"}}, group_A_,
@@ -218,6 +266,7 @@ class Lowering {
   }
 
   StepWriter w_;
+  int layer_ = -1;
   Layout layout_;
   AxisStack group_A_;  // A' in the order in which it stands on E, F, H, C and V
   AxisStack group_B_;  // B'

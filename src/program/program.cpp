@@ -23,6 +23,7 @@ std::string_view name(Op op) {
     case Op::slice: return "slice";
     case Op::matmul: return "matmul";
     case Op::bias: return "bias";
+    case Op::head_norm: return "head_norm";
     case Op::rotary: return "rotary";
     case Op::store_kv: return "store_kv";
     case Op::attend: return "attend";
@@ -68,7 +69,7 @@ std::int64_t PassShape::L() const {
 
 PaddedSizes pad(const ModelConfig& c, const Torus& torus, const Layout& layout) {
   const int n = torus.size(), heads = layout.heads_cut > 0 ? layout.heads_cut : n;
-  return {round_up(c.E, n), round_up(c.F, n), round_up(c.C(), n), round_up(c.V, n), place_heads(c.H, c.K, heads)};
+  return {round_up(c.E, n), round_up(c.F, n), round_up(c.C(), n), round_up(c.V, n), round_up(c.context, n), place_heads(c.H, c.K, heads)};
 }
 
 std::int64_t PaddedSizes::of(Dim d, const ModelConfig& config) const {
@@ -77,9 +78,10 @@ std::int64_t PaddedSizes::of(Dim d, const ModelConfig& config) const {
     case Dim::F: return F;
     case Dim::C: return C;
     case Dim::V: return V;
+    case Dim::P: return P;
     case Dim::H: return heads.padded();
     case Dim::Q: return config.Q;
-    default: check(false, "a weight's dimension is one of E F H C V Q"); return 0;
+    default: check(false, "a weight's dimension is one of E F H C V P Q"); return 0;
   }
 }
 

@@ -1,5 +1,6 @@
 // The configuration: one attribute of /config per fact.
 
+#include <algorithm>
 #include <type_traits>
 
 #include "attributes.hpp"
@@ -7,6 +8,18 @@
 #include "tsrun/core/text.hpp"
 
 namespace tsrun {
+namespace {
+
+// Facts that the first files do not state, because every model had their default then.
+constexpr std::string_view later_facts[] = {
+    "norm_place", "two_norms", "qk_norm", "attn_scale", "window", "full_every", "positions", "nope_every",
+    "rope_local_base", "rope_beta_fast", "rope_beta_slow", "rope_attention_factor",
+};
+bool may_be_absent(std::string_view fact) {
+  return std::find(std::begin(later_facts), std::end(later_facts), fact) != std::end(later_facts);
+}
+
+}  // namespace
 
 void write_config(hid_t file, const ModelConfig& config) {
   const h5::Id group = h5::create_group(file, "/config");
@@ -28,6 +41,7 @@ ModelConfig read_config(hid_t file, const std::string& path) {
   const Attributes attributes(group, path, place);
   ModelConfig config;
   visit_fields(config, [&](const char* name, auto& field) {
+    if (may_be_absent(name) && !attributes.has(name)) return;
     if constexpr (std::is_enum_v<std::remove_cvref_t<decltype(field)>>) {
       std::string found;
       attributes.get(name, found);

@@ -12,7 +12,7 @@ TEST_CASE("f32 logits on 64 ranks are within 1e-4 of the reference's deviation")
     const Mesh mesh({4, 4, 4}, 120);
     for (const char* layout : {"ws1d/head", "ws2d/head"}) {
       CAPTURE(layout);
-      Engine engine(*file, plan_for(mesh.torus(), layout, 1), mesh);
+      Engine engine(*file, plan_for(file, mesh.torus(), layout, 1), mesh);
       CHECK_NEAR(logits_of(engine, golden[1].ids), golden[1].logits, 1e-4);
       for (const TrafficRow& row : engine.traffic()) CHECK(row.bytes == row.predicted_bytes);
     }

@@ -15,7 +15,7 @@ const char* const layouts[] = {"ws1d/head", "ws2d/head"};
 }  // namespace
 
 TEST_CASE("f32 logits are within 1e-4 of the reference's deviation on every torus, and every byte sent was predicted") {
-  for (const std::string& model : golden_names()) {
+  for (const std::string& model : all_golden_names()) {
     CAPTURE(model);
     const GoldenFile file(model);
     const auto golden = golden_sequences(model);
@@ -24,7 +24,7 @@ TEST_CASE("f32 logits are within 1e-4 of the reference's deviation on every toru
       const Mesh mesh(torus, 60);
       for (const char* layout : layouts) {
         CAPTURE(layout);
-        Engine engine(*file, plan_for(torus, layout, 1), mesh);
+        Engine engine(*file, plan_for(file, torus, layout, 1), mesh);
         for (const GoldenSequence& sequence : golden) CHECK_NEAR(logits_of(engine, sequence.ids), sequence.logits, 1e-4);
         for (const TrafficRow& row : engine.traffic()) CHECK(row.bytes == row.predicted_bytes);
         // Statistics are added up row by row: every rank must have the same ones.
@@ -49,12 +49,12 @@ TEST_CASE("greedy ids of a ragged batch are those of the reference's largest log
     const Mesh mesh(torus, 60);
     for (const char* layout : layouts) {
       GenerateTiming timing;
-      Engine together(*file, plan_for(torus, layout, 3), mesh);
+      Engine together(*file, plan_for(file, torus, layout, 3), mesh);
       const auto batch = generate(together, prompts, options, timing);
-      Engine refilled(*file, plan_for(torus, layout, 2), mesh);  // the third takes the slot of the first that ends
+      Engine refilled(*file, plan_for(file, torus, layout, 2), mesh);  // the third takes the slot of the first that ends
       const auto slots = generate(refilled, prompts, options, timing);
       for (std::size_t i = 0; i < prompts.size(); ++i) {
-        Engine alone(*file, plan_for(torus, layout, 1), mesh);
+        Engine alone(*file, plan_for(file, torus, layout, 1), mesh);
         const auto single = generate(alone, {prompts[i]}, options, timing);
         CHECK(batch[i].tokens == single[0].tokens);
         CHECK(slots[i].tokens == single[0].tokens);
@@ -71,7 +71,7 @@ TEST_CASE("chunks of any size give the same bits, and so does a batch beside it"
   const std::vector<std::int32_t> ids = golden_sequences("palm")[2].ids;
   for (const Torus& torus : tori_of(world_size())) {
     const Mesh mesh(torus, 60);
-    Plan plan = plan_for(torus, "ws2d/head", 1);
+    Plan plan = plan_for(file, torus, "ws2d/head", 1);
     Engine whole(*file, plan, mesh);
     plan.chunk = 7;
     Engine chunked(*file, plan, mesh);
@@ -85,7 +85,7 @@ TEST_CASE("scores are the log-softmax of the logits") {
   const auto V = static_cast<std::size_t>(file->config().V);
   for (const Torus& torus : tori_of(world_size())) {
     const Mesh mesh(torus, 60);
-    Engine engine(*file, plan_for(torus, "ws2d/head", 1), mesh);
+    Engine engine(*file, plan_for(file, torus, "ws2d/head", 1), mesh);
     const std::vector<float> scores = score(engine, {golden.ids})[0];
     REQUIRE(scores.size() == golden.ids.size() - 1);
     for (std::size_t t = 0; t < scores.size(); ++t) {
@@ -109,7 +109,7 @@ TEST_CASE("sampled texts are the same on every torus and in every slot") {
   for (const Torus& torus : tori_of(world_size())) {
     const Mesh mesh(torus, 60);
     GenerateTiming timing;
-    Engine wide(*file, plan_for(torus, "ws2d/head", 3), mesh), narrow(*file, plan_for(torus, "ws2d/head", 1), mesh);
+    Engine wide(*file, plan_for(file, torus, "ws2d/head", 3), mesh), narrow(*file, plan_for(file, torus, "ws2d/head", 1), mesh);
     const auto a = generate(wide, prompts, options, timing), b = generate(narrow, prompts, options, timing);
     for (std::size_t i = 0; i < prompts.size(); ++i) CHECK(a[i].tokens == b[i].tokens);
     CHECK(a[0].tokens != a[1].tokens);  // the same prompt twice is two sequences
@@ -122,7 +122,7 @@ TEST_CASE("bf16 weights and cache stay near, f32 is not asked of them") {
   const GoldenFile file("llama_gqa");
   const auto golden = golden_sequences("llama_gqa")[2];
   const Mesh mesh({world_size(), 1, 1}, 60);
-  Plan plan = plan_for(mesh.torus(), "ws1d/head", 1);
+  Plan plan = plan_for(file, mesh.torus(), "ws1d/head", 1);
   plan.weights = plan.kv = DType::bf16;
   Engine engine(*file, plan, mesh);
   const double d = distance(logits_of(engine, golden.ids), golden.logits).error;
@@ -143,15 +143,15 @@ TEST_CASE("what cannot be is refused before weights are read") {
     }
   };
   const Torus line{world_size(), 1, 1};
-  Plan plan = plan_for(line, "ws2d/head", 1);
+  Plan plan = plan_for(file, line, "ws2d/head", 1);
   plan.context = 100000;
   refused(plan, Exit::request, "context");
-  refused(plan_for(line, "ws2d/head", std::int64_t{1} << 40), Exit::request, "sequences");
-  plan = plan_for(line, "ws2d/head", 65536);
+  refused(plan_for(file, line, "ws2d/head", std::int64_t{1} << 40), Exit::request, "sequences");
+  plan = plan_for(file, line, "ws2d/head", 65536);
   plan.context = 16384;
   refused(plan, Exit::goal, "memory");
   if (world_size() == 1) return;
-  plan = plan_for(line, "ws2d/head", 1);
+  plan = plan_for(file, line, "ws2d/head", 1);
   plan.decode = parse_layout("ws1d/head");
   refused(plan, Exit::request, "two copies");
 }
@@ -160,7 +160,7 @@ TEST_CASE("ranks that disagree about the plan stop at once and say who") {
   if (world_size() == 1) return;
   const GoldenFile file("llama_gqa");
   const Mesh mesh({world_size(), 1, 1}, 60);
-  Plan plan = plan_for(mesh.torus(), "ws2d/head", 1);
+  Plan plan = plan_for(file, mesh.torus(), "ws2d/head", 1);
   if (mesh.rank() == 1) plan.chunk = 9;
   try {
     Engine engine(*file, plan, mesh);

@@ -33,7 +33,7 @@ class TemporaryFile {
 };
 
 inline void convert_golden(const std::string& name, const std::string& to) {
-  const auto source = open_source(text(TSRUN_SOURCE_DIR, "/tests/golden/", name, ".gguf"));
+  const auto source = open_source(read_golden(TSRUN_SOURCE_DIR "/tests/golden", name).model_path);
   ModelWriter writer(to, source->config(), source->tokenizer());
   for (std::size_t i = 0; i < source->tensors().size(); ++i) {
     const SourceTensor& t = source->tensors()[i];

@@ -52,14 +52,14 @@ class GoldenFile {
   std::unique_ptr<ModelFile> file_;
 };
 
-inline Plan plan_for(const Torus& torus, const char* layout, std::int64_t sequences) {
+inline Plan plan_for(const GoldenFile& file, const Torus& torus, const char* layout, std::int64_t sequences) {
   Plan plan;
   plan.torus = torus;
   plan.prefill = plan.decode = parse_layout(layout);
   plan.weights = DType::f32;
   plan.kv = DType::f32;
   plan.sequences = sequences;
-  plan.context = 400;
+  plan.context = std::min<std::int64_t>(400, file->config().context);
   plan.chunk = 16;
   plan.widest = Output::all_logits;
   return plan;

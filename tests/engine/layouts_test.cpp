@@ -24,7 +24,7 @@ std::vector<Torus> tori() {
 }
 
 std::vector<std::string> models() {
-  return long_run() ? golden_names() : std::vector<std::string>{"llama_gqa", "palm"};
+  return long_run() ? all_golden_names() : std::vector<std::string>{"llama_gqa", "palm"};
 }
 
 using Words = std::vector<std::string>;
@@ -40,8 +40,8 @@ Words layouts() { return with_attention({"ws1d", "ws2d", "wg_x", "wg_xy", "wg_xy
 Words layouts_2d() { return with_attention({"ws2d", "wg_x", "wg_xy", "wg_xyz"}); }
 Words layouts_1d() { return with_attention({"ws1d", "wg_x@1d", "wg_xy@1d", "wg_xyz@1d"}); }
 
-Plan plan_of(const Torus& torus, const std::string& prefill, const std::string& decode, std::size_t sequences) {
-  Plan plan = plan_for(torus, prefill.c_str(), static_cast<std::int64_t>(sequences));
+Plan plan_of(const GoldenFile& file, const Torus& torus, const std::string& prefill, const std::string& decode, std::size_t sequences) {
+  Plan plan = plan_for(file, torus, prefill.c_str(), static_cast<std::int64_t>(sequences));
   plan.decode = parse_layout(decode);
   plan.chunk = 64;
   return plan;
@@ -88,7 +88,7 @@ TEST_CASE("every layout in both phases, a ragged batch that does not divide") {
       const Mesh mesh(torus, 60);
       for (const std::string& layout : layouts()) {
         CAPTURE(layout);
-        Engine engine(*file, plan_of(torus, layout, layout, golden.size()), mesh);
+        Engine engine(*file, plan_of(file, torus, layout, layout, golden.size()), mesh);
         check_logits(engine, golden, 2);
         check_traffic(engine);
       }
@@ -106,7 +106,7 @@ TEST_CASE("prefill in one layout, decode in another over the same copy of the we
       const Mesh mesh(torus, 60);
       const auto check_pair = [&](const std::string& prefill, const std::string& decode) {
         CAPTURE(text(prefill, " then ", decode));
-        Engine engine(*file, plan_of(torus, prefill, decode, golden.size()), mesh);
+        Engine engine(*file, plan_of(file, torus, prefill, decode, golden.size()), mesh);
         check_logits(engine, golden, 2);
         check_traffic(engine);
       };
@@ -147,7 +147,7 @@ TEST_CASE("what a sequence becomes does not depend on its batch, its chunks or i
         for (const std::size_t sequences : {1, 2, 5})
           for (const std::int64_t chunk : {5, 64}) {
             CAPTURE(text(sequences, " slots, chunks of ", chunk));
-            Plan plan = plan_of(torus, prefill, decode, sequences);
+            Plan plan = plan_of(file, torus, prefill, decode, sequences);
             plan.chunk = chunk;
             plan.pass_tokens = 2 * chunk;
             Engine engine(*file, plan, mesh);
@@ -172,7 +172,7 @@ TEST_CASE("a row's bits do not depend on the rows beside it") {
     for (const std::string& layout : layouts()) {
       CAPTURE(layout);
       // The same prompt in every slot: as many copies of the same bits.
-      Engine engine(*file, plan_of(torus, layout, layout, 5), mesh);
+      Engine engine(*file, plan_of(file, torus, layout, layout, 5), mesh);
       std::vector<PassInput> rows;
       for (std::int64_t i = 0; i < 5; ++i) rows.push_back({i, 0, golden[1].ids});
       const PassResult together = engine.forward(Phase::prefill, rows, Output::logits);
@@ -191,7 +191,7 @@ TEST_CASE("a turn of a conversation is prefilled onto what decoding left in the 
   for (const Torus& torus : tori()) {
     const Mesh mesh(torus, 60);
     for (const auto& [prefill, decode] : {std::pair("ws2d/head", "ws2d/batch"), std::pair("ws2d/batch", "ws2d/batch")}) {
-      Engine engine(*file, plan_of(torus, prefill, decode, 3), mesh);
+      Engine engine(*file, plan_of(file, torus, prefill, decode, 3), mesh);
       const std::span<const std::int32_t> all(ids);
       const std::size_t first = ids.size() / 2;
       const auto pass = [&](Phase phase, std::size_t from, std::size_t count) {
@@ -215,7 +215,7 @@ TEST_CASE("replicated keys and values give the same logits") {
     const Mesh mesh(torus, 60);
     for (const char* layout : {"ws2d/head", "ws2d/batch_x", "ws2d/batch_xy", "ws2d/batch", "ws1d/head", "ws1d/batch"}) {
       CAPTURE(layout);
-      Plan plan = plan_of(torus, layout, layout, golden.size());
+      Plan plan = plan_of(file, torus, layout, layout, golden.size());
       plan.prefill.kv = plan.decode.kv = KvStorage::replicated;
       Engine engine(*file, plan, mesh);
       check_logits(engine, golden, 2);

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Makes the golden models: tiny random models with the logits that an independent implementation computes for them.
 
-    python3 make_golden.py [FOLDER]          needs torch, transformers, gguf, numpy; takes seconds
+    python3 make_golden.py [FOLDER [NAME..]]          needs torch, transformers, gguf, numpy; takes a minute
 
 For each model NAME the folder (by default this script's own) gets
 
-    NAME.gguf     the model, F32, laid out as llama.cpp's convert_hf_to_gguf.py would (for `llama`: rows of q and k
-                  permuted for adjacent rotary pairs, Llama 3's rotary scaling as rope_freqs.weight)
+    NAME.gguf     the model, laid out as llama.cpp's convert_hf_to_gguf.py would (for `llama`: rows of q and k permuted
+                  for adjacent rotary pairs, Llama 3's rotary scaling as rope_freqs.weight)
+    NAME/         for models that say a dtype: the same weights as transformers writes them, in that type
     NAME.logits   token ids and reference logits. Little-endian, no padding:
                     char magic[8] = "tsgold1\\0", u32 vocabulary, u32 sequences,
                     per sequence: u32 length, i32 ids[length], f32 logits[length][vocabulary]
@@ -22,7 +23,7 @@ models, which transformers does not have, and computes the flips.
 
 The weights are scaled so that each flip moves some logit by far more than a test's tolerance: attention scores spread
 by about 2, so that rotary facts matter; the residual stream is near 0.03, so that a norm epsilon of 1e-5 matters;
-norm scales are not near 1. The script prints the margins and fails if one of them is below 1e-3 of the logits'
+norm scales are not near 1. The script prints the margins and fails if one of them is below 3e-4 of the logits'
 standard deviation.
 """
 import math
@@ -33,18 +34,23 @@ from pathlib import Path
 import gguf
 import numpy as np
 import torch
-from transformers import CohereConfig, CohereForCausalLM, LlamaConfig, LlamaForCausalLM
+
+from families import add_gguf_keys, gguf_tensors, transformers_model
 
 LENGTHS = (5, 17, 40)  # of the sequences; llama_bias has a longer last one, which its slow rotary pairs need
 AGREE = 1e-5    # of the logits' standard deviation: plain_logits against transformers
-MARGIN = 1e-3   # of the same: what every flip must move
+MARGIN = 3e-4   # of the same: what every flip must move (the two kinds of gelu differ by no more than 1e-3)
 
 # The facts of a model, with the names and values of tsrun's ModelConfig; a model below gives those that differ.
 DEFAULTS = dict(
     norm="rms", norm_epsilon=1e-5, norm_offset=0.0, norm_bias=False, block="serial", activation="silu", gated=True,
     qkv_bias=False, attn_out_bias=False, ffn_bias=False, tied=False, embed_scale=1.0, logit_scale=1.0,
     rope_base=10000.0, rope_pairing="half", rope_scaling="none", rope_factor=1.0, rope_low_freq_factor=1.0,
-    rope_high_freq_factor=4.0, rope_original_context=0, context=512, lengths=LENGTHS)
+    rope_high_freq_factor=4.0, rope_original_context=0, norm_place="before", two_norms=False, qk_norm="none",
+    attn_scale=0.0, window=0, full_every=0, positions="rotary", nope_every=0, rope_local_base=0.0, rope_beta_fast=32.0,
+    rope_beta_slow=1.0, rope_attention_factor=1.0, context=512, lengths=LENGTHS, dtype=None)
+
+GPT = dict(norm="layer", norm_bias=True, gated=False, qkv_bias=True, attn_out_bias=True, ffn_bias=True)
 
 # Sizes of which most do not divide over 2, 3, 4, 6 or 8 ranks.
 MODELS = {
@@ -61,6 +67,42 @@ MODELS = {
                  tied=True, rope_pairing="adjacent"),
     "palm_scaled": dict(architecture="palm", layers=2, E=30, F=46, H=3, K=1, Q=10, V=61, norm_offset=1.0,
                         block="parallel", embed_scale=2.5, logit_scale=0.3, rope_dims=6, rope_pairing="adjacent"),
+    # Those below are in both formats. Sequences are longer than windows and than the context before scaling.
+    "llama": dict(architecture="llama", layers=2, E=32, F=44, H=4, K=2, Q=8, V=61, tied=True, rope_scaling="llama3",
+                  rope_factor=4.0, rope_original_context=64, rope_base=500.0, dtype="bfloat16"),
+    "cohere": dict(architecture="command-r", layers=2, E=32, F=44, H=4, K=2, Q=8, V=61, norm="layer", block="parallel",
+                   tied=True, logit_scale=0.25, rope_pairing="adjacent", dtype="float16"),
+    "mistral": dict(architecture="mistral", layers=2, E=32, F=44, H=4, K=2, Q=10, V=61, window=11, dtype="float32"),
+    "qwen2": dict(architecture="qwen2", layers=2, E=32, F=44, H=4, K=2, Q=8, V=61, qkv_bias=True, rope_scaling="yarn",
+                  rope_factor=4.0, rope_base=500.0, rope_original_context=12, rope_beta_fast=1.5, rope_beta_slow=0.1,
+                  rope_attention_factor=1 + 0.1 * math.log(4), dtype="bfloat16"),
+    "qwen3": dict(architecture="qwen3", layers=2, E=32, F=44, H=4, K=2, Q=10, V=61, qk_norm="head", tied=True,
+                  dtype="float16"),
+    "gemma3": dict(architecture="gemma3", layers=6, E=24, F=36, H=2, K=1, Q=8, V=61, norm_offset=1.0,
+                   norm_place="around", activation="gelu_tanh", tied=True, qk_norm="head", embed_scale=math.sqrt(24),
+                   window=9, full_every=6, rope_base=1e6, rope_local_base=1e4, rope_scaling="linear", rope_factor=4.0,
+                   dtype="bfloat16"),
+    "phi3": dict(architecture="phi3", layers=2, E=32, F=44, H=4, K=2, Q=8, V=61, window=13, rope_dims=6,
+                 dtype="bfloat16"),
+    "gptneox": GPT | dict(architecture="gptneox", layers=2, E=32, F=44, H=4, K=4, Q=8, V=61, block="parallel",
+                          two_norms=True, activation="gelu", rope_dims=4, dtype="float16"),
+    "gptneox_serial": GPT | dict(architecture="gptneox", layers=2, E=32, F=44, H=4, K=4, Q=8, V=61, activation="gelu",
+                                 rope_dims=4, dtype="float16"),
+    "gpt2": GPT | dict(architecture="gpt2", layers=2, E=32, F=44, H=4, K=4, Q=8, V=61, activation="gelu_tanh",
+                       positions="learned", rope_dims=0, context=40, tied=True, dtype="float32"),
+    "starcoder": GPT | dict(architecture="starcoder", layers=2, E=32, F=44, H=4, K=1, Q=8, V=61,
+                            activation="gelu_tanh", positions="learned", rope_dims=0, context=48, tied=True,
+                            dtype="float16"),
+    "falcon": dict(architecture="falcon", layers=2, E=32, F=44, H=4, K=1, Q=8, V=61, norm="layer", norm_bias=True,
+                   gated=False, activation="gelu", block="parallel", tied=True, dtype="bfloat16"),
+    "falcon40": dict(architecture="falcon", layers=2, E=32, F=44, H=4, K=2, Q=8, V=61, norm="layer", norm_bias=True,
+                     gated=False, activation="gelu", block="parallel", two_norms=True, tied=True, dtype="bfloat16"),
+    "olmo2": dict(architecture="olmo2", layers=2, E=32, F=44, H=4, K=2, Q=8, V=61, norm_place="after", qk_norm="all",
+                  dtype="float16"),
+    "smollm3": dict(architecture="smollm3", layers=5, E=24, F=36, H=4, K=2, Q=6, V=61, nope_every=4, tied=True,
+                    dtype="bfloat16"),
+    "starcoder2": GPT | dict(architecture="starcoder2", layers=2, E=32, F=44, H=4, K=2, Q=8, V=61,
+                             activation="gelu_tanh", tied=True, dtype="float16"),
 }
 
 
@@ -73,10 +115,18 @@ def make_weights(c, rng):
     def normal(deviation, *shape):
         return torch.from_numpy((rng.standard_normal(shape) * deviation).astype(np.float32))
 
-    def norm_scale():
-        return normal(0.2, E) + (1 - c["norm_offset"])
+    def norm_scale(width=E, size=1.0):
+        return normal(0.2 * size, width) + (size - c["norm_offset"])
+
+    def norm(path, present=True, **size):
+        if present:
+            w[path] = norm_scale(**size)
+            if c["norm_bias"]:
+                w[path + "_bias"] = normal(0.1, E)
 
     w = {"/embed": normal(stream, c["V"], E)}
+    if c["positions"] == "learned":
+        w["/pos_embed"] = normal(stream, c["context"], E)
     for i in range(c["layers"]):
         matrices = {  # name: (rows, columns, deviation of a weight, deviation of a bias, whether it has one)
             "attn_q": (heads, E, math.sqrt(2 / E), 0.3, c["qkv_bias"]),
@@ -87,32 +137,58 @@ def make_weights(c, rng):
             "ffn_in": (F, E, 1.0 / math.sqrt(E), 0.3, c["ffn_bias"]),
             "ffn_out": (E, F, 0.03 / math.sqrt(F), 0.01, c["ffn_bias"]),
         }
+        if not c["gated"]:  # large enough to tell one gelu from the other
+            del matrices["ffn_gate"]
+            matrices["ffn_in"] = (F, E, 2.0 / math.sqrt(E), 0.3, c["ffn_bias"])
+            matrices["ffn_out"] = (E, F, 0.1 / math.sqrt(F), 0.01, c["ffn_bias"])
         for name, (rows, columns, deviation, bias, has_bias) in matrices.items():
             w[f"/layers/{i}/{name}"] = normal(deviation, rows, columns)
             if has_bias:
                 w[f"/layers/{i}/{name}_bias"] = normal(bias, rows)
-        w[f"/layers/{i}/attn_norm"] = norm_scale()
-        if c["block"] == "serial":
-            w[f"/layers/{i}/ffn_norm"] = norm_scale()
-    w["/final_norm"] = norm_scale()
+        before, after = c["norm_place"] != "after", c["norm_place"] != "before"
+        norm(f"/layers/{i}/attn_norm", before)
+        norm(f"/layers/{i}/ffn_norm", before and (c["block"] == "serial" or c["two_norms"]))
+        norm(f"/layers/{i}/attn_post_norm", after, size=0.04)
+        norm(f"/layers/{i}/ffn_post_norm", after, size=0.04)
+        if c["qk_norm"] != "none":
+            whole = c["qk_norm"] == "all"
+            w[f"/layers/{i}/attn_q_norm"] = norm_scale(heads if whole else c["Q"], math.sqrt(2))
+            w[f"/layers/{i}/attn_k_norm"] = norm_scale(kv if whole else c["Q"], math.sqrt(2))
+    norm("/final_norm")
     if not c["tied"]:
         w["/unembed"] = normal(1 / math.sqrt(E), c["V"], E)
+    if c["dtype"]:  # what the files can hold
+        w = {path: t.to(getattr(torch, c["dtype"])).float() for path, t in w.items()}
     return w
 
 
 # ---- the mathematics once more, in plain PyTorch
 
-def rotary_frequencies(c):
+def rotary_frequencies(c, local=False):
     R = c["rope_dims"]
     out = []
+    own_base = local and c["rope_local_base"]
     for i in range(R // 2):
-        frequency = c["rope_base"] ** (-2 * i / R)
-        if c["rope_scaling"] == "linear":
+        frequency = (c["rope_local_base"] if own_base else c["rope_base"]) ** (-2 * i / R)
+        if c["rope_scaling"] == "linear" and not own_base:
             frequency /= c["rope_factor"]
-        if c["rope_scaling"] == "llama3":
+        if c["rope_scaling"] == "llama3" and not own_base:
             frequency /= llama3_divisor(c, frequency)
+        if c["rope_scaling"] == "yarn" and not own_base:
+            frequency *= yarn_multiplier(c, i)
         out.append(frequency)
     return torch.tensor(out, dtype=torch.float64)
+
+
+def yarn_multiplier(c, i):
+    def pair_of(turns):
+        context = c["rope_original_context"]
+        return c["rope_dims"] * math.log(context / (turns * 2 * math.pi)) / (2 * math.log(c["rope_base"]))
+
+    low = max(math.floor(pair_of(c["rope_beta_fast"])), 0)
+    high = min(math.ceil(pair_of(c["rope_beta_slow"])), c["rope_dims"] - 1)
+    ramp = min(max((i - low) / (high - low or 0.001), 0), 1)
+    return ramp / c["rope_factor"] + 1 - ramp
 
 
 def llama3_divisor(c, frequency):
@@ -126,10 +202,11 @@ def llama3_divisor(c, frequency):
     return 1 / ((1 - smooth) / c["rope_factor"] + smooth)
 
 
-def rotate(c, x):  # [positions, heads, Q]
+def rotate(c, x, local=False):  # [positions, heads, Q]
     R = c["rope_dims"]
-    angle = torch.arange(x.shape[0], dtype=torch.float64)[:, None] * rotary_frequencies(c)
-    turn = torch.polar(torch.ones_like(angle), angle)[:, None, :]
+    angle = torch.arange(x.shape[0], dtype=torch.float64)[:, None] * rotary_frequencies(c, local)
+    stretch = c["rope_attention_factor"] if c["rope_scaling"] == "yarn" else 1.0
+    turn = torch.polar(torch.full_like(angle, stretch), angle)[:, None, :]
     head, rest = x[..., :R], x[..., R:]
     if c["rope_pairing"] == "adjacent":
         pairs = torch.complex(head[..., 0::2].contiguous(), head[..., 1::2].contiguous()) * turn
@@ -155,19 +232,34 @@ def plain_logits(c, weights, ids):
     def linear(path, x, biased):
         return x @ w[path].T + (w[path + "_bias"] if biased else 0)
 
+    def rms_norm(path, x):
+        return x / torch.sqrt((x * x).mean(-1, keepdim=True) + c["norm_epsilon"]) * (w[path] + c["norm_offset"])
+
     def norm(path, x):
         if c["norm"] == "layer":
             x = x - x.mean(-1, keepdim=True)
-        x = x / torch.sqrt((x * x).mean(-1, keepdim=True) + c["norm_epsilon"])
-        return x * (w[path] + c["norm_offset"]) + (w[path + "_bias"] if c["norm_bias"] else 0)
+        return rms_norm(path, x) + (w[path + "_bias"] if c["norm_bias"] else 0)
 
-    def attention(layer, x):
-        T, H, K, Q = x.shape[0], c["H"], c["K"], c["Q"]
-        q = rotate(c, linear(layer + "attn_q", x, c["qkv_bias"]).view(T, H, Q))
-        k = rotate(c, linear(layer + "attn_k", x, c["qkv_bias"]).view(T, K, Q)).repeat_interleave(H // K, 1)
+    def placed(i, path, x, heads):  # normed and turned
+        if c["qk_norm"] == "all":
+            x = rms_norm(path, x)
+        x = x.view(x.shape[0], heads, c["Q"])
+        if c["qk_norm"] == "head":
+            x = rms_norm(path, x)
+        rotated = c["positions"] == "rotary" and not (c["nope_every"] and (i + 1) % c["nope_every"] == 0)
+        return rotate(c, x, is_local(i)) if rotated else x
+
+    def is_local(i):
+        return c["window"] > 0 and not (c["full_every"] and (i + 1) % c["full_every"] == 0)
+
+    def attention(i, x):
+        layer, T, H, K, Q = f"/layers/{i}/", x.shape[0], c["H"], c["K"], c["Q"]
+        q = placed(i, layer + "attn_q_norm", linear(layer + "attn_q", x, c["qkv_bias"]), H)
+        k = placed(i, layer + "attn_k_norm", linear(layer + "attn_k", x, c["qkv_bias"]), K).repeat_interleave(H // K, 1)
         v = linear(layer + "attn_v", x, c["qkv_bias"]).view(T, K, Q).repeat_interleave(H // K, 1)
-        scores = torch.einsum("thq,shq->hts", q, k) / math.sqrt(Q)
-        scores = scores.masked_fill(torch.ones(T, T, dtype=torch.bool).triu(1), -math.inf)
+        scores = torch.einsum("thq,shq->hts", q, k) * (c["attn_scale"] or 1 / math.sqrt(Q))
+        age = torch.arange(T)[:, None] - torch.arange(T)
+        scores = scores.masked_fill((age < 0) | (is_local(i) & (age >= c["window"])), -math.inf)
         out = torch.einsum("hts,shq->thq", scores.softmax(-1), v).reshape(T, H * Q)
         return linear(layer + "attn_o", out, c["attn_out_bias"])
 
@@ -177,64 +269,38 @@ def plain_logits(c, weights, ids):
         hidden = act(linear(layer + "ffn_gate", x, c["ffn_bias"])) * hidden if c["gated"] else act(hidden)
         return linear(layer + "ffn_out", hidden, c["ffn_bias"])
 
+    def before(path, x):
+        return x if c["norm_place"] == "after" else norm(path, x)
+
+    def after(path, x):
+        return x if c["norm_place"] == "before" else rms_norm(path, x)
+
     x = w["/embed"][ids] * c["embed_scale"]
+    if c["positions"] == "learned":
+        x = x + w["/pos_embed"][:len(ids)]
     for i in range(c["layers"]):
         layer = f"/layers/{i}/"
-        normed = norm(layer + "attn_norm", x)
+        normed = before(layer + "attn_norm", x)
+        attended = after(layer + "attn_post_norm", attention(i, normed))
         if c["block"] == "parallel":
-            x = x + attention(layer, normed) + feed_forward(layer, normed)
+            read = before(layer + "ffn_norm", x) if c["two_norms"] else normed
         else:
-            x = x + attention(layer, normed)
-            x = x + feed_forward(layer, norm(layer + "ffn_norm", x))
+            x, attended = x + attended, 0
+            read = before(layer + "ffn_norm", x)
+        x = x + attended + after(layer + "ffn_post_norm", feed_forward(layer, read))
     return norm("/final_norm", x) @ w["/embed" if c["tied"] else "/unembed"].T * c["logit_scale"]
 
 
 # ---- the reference: transformers
 
-HF_LAYER_NAMES = {"attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj", "attn_v": "self_attn.v_proj",
-                  "attn_o": "self_attn.o_proj", "ffn_gate": "mlp.gate_proj", "ffn_in": "mlp.up_proj",
-                  "ffn_out": "mlp.down_proj", "attn_norm": "input_layernorm", "ffn_norm": "post_attention_layernorm"}
-HF_NAMES = {"/embed": "model.embed_tokens.weight", "/final_norm": "model.norm.weight", "/unembed": "lm_head.weight"}
-
-
-def hf_name(path):
-    if path in HF_NAMES:
-        return HF_NAMES[path]
-    _, _, layer, name = path.split("/")
-    stem = name.removesuffix("_bias")
-    return f"model.layers.{layer}.{HF_LAYER_NAMES[stem]}." + ("weight" if stem == name else "bias")
-
-
-def transformers_model(c, weights):
-    rope = {"none": {"rope_type": "default"},
-            "linear": {"rope_type": "linear", "factor": c["rope_factor"]},
-            "llama3": {"rope_type": "llama3", "factor": c["rope_factor"],
-                       "low_freq_factor": c["rope_low_freq_factor"], "high_freq_factor": c["rope_high_freq_factor"],
-                       "original_max_position_embeddings": c["rope_original_context"]}}[c["rope_scaling"]]
-    common = dict(vocab_size=c["V"], hidden_size=c["E"], intermediate_size=c["F"], num_hidden_layers=c["layers"],
-                  num_attention_heads=c["H"], num_key_value_heads=c["K"], max_position_embeddings=c["context"],
-                  rope_parameters=rope | {"rope_theta": c["rope_base"]}, tie_word_embeddings=c["tied"],
-                  attention_bias=c["qkv_bias"], bos_token_id=None, eos_token_id=None, pad_token_id=None,
-                  attn_implementation="eager")
-    if c["architecture"] == "llama":
-        model = LlamaForCausalLM(LlamaConfig(**common, head_dim=c["Q"], rms_norm_eps=c["norm_epsilon"],
-                                             mlp_bias=c["ffn_bias"]))
-    else:
-        model = CohereForCausalLM(CohereConfig(**common, layer_norm_eps=c["norm_epsilon"],
-                                               logit_scale=c["logit_scale"], use_qk_norm=False))
-    state = {hf_name(path): t for path, t in weights.items()}
-    if c["tied"]:
-        state["lm_head.weight"] = weights["/embed"]
-    model.load_state_dict(state, strict=True)
-    return model.float().eval()
-
-
-def reference(c, weights, sequences):
+def reference(c, weights, sequences, folder):
     plain = [plain_logits(c, weights, ids) for ids in sequences]
     if c["architecture"] == "palm":
         return [logits.float() for logits in plain]
     model = transformers_model(c, weights)
     out = [model(torch.tensor([ids])).logits[0] for ids in sequences]
+    if c["dtype"]:
+        save_folder(c, model, folder)
     deviation = torch.cat(out).std().item()
     worst = max((a.double() - b).abs().max().item() for a, b in zip(out, plain)) / deviation
     print(f"  plain_logits against transformers: {worst:.1e} of the standard deviation {deviation:.3f}")
@@ -246,10 +312,15 @@ def reference(c, weights, sequences):
 
 def flips_of(c):
     other = {"norm": ["rms", "layer"], "norm_epsilon": [1e-4, 1e-6], "norm_offset": [0.0, 1.0], "norm_bias": [True],
-             "block": ["serial", "parallel"], "activation": ["gelu", "gelu_tanh", "relu"], "gated": [False],
+             "block": ["serial", "parallel"] * (not c["two_norms"]), "activation": ["silu", "gelu", "gelu_tanh", "relu"],
+             "gated": [True, False],
              "tied": [True, False], "embed_scale": [1.0, 2.0], "logit_scale": [1.0, 0.5],
              "rope_dims": [c["rope_dims"] - 2] + [c["Q"]] * (c["rope_dims"] < c["Q"]),
              "rope_base": [10000.0, 100000.0, 500000.0], "rope_pairing": ["half", "adjacent"]}
+    if c["positions"] == "learned":
+        for fact in ("rope_dims", "rope_base", "rope_pairing"):
+            del other[fact]
+    other |= later_flips(c)
     other |= {bias: [False] for bias in ("qkv_bias", "attn_out_bias", "ffn_bias") if c[bias]}
     if c["rope_scaling"] != "none":
         other |= {"rope_scaling": ["none"], "rope_factor": [c["rope_factor"] * 2]}
@@ -259,18 +330,48 @@ def flips_of(c):
         for value in values:
             if value != c[fact]:
                 yield {fact: value}
-    if c["rope_scaling"] != "linear":
+    if c["rope_scaling"] != "linear" and c["positions"] == "rotary":
         yield {"rope_scaling": "linear", "rope_factor": 3.0}
+
+
+def later_flips(c):
+    """Of the facts that only some families have, in those families."""
+    other = {}
+    if c["norm_place"] != "before":
+        other["norm_place"] = ["before", "after", "around"]
+    if c["two_norms"]:
+        other["two_norms"] = [False]
+    if c["qk_norm"] != "none":
+        other |= {"qk_norm": ["none"], "attn_scale": [0.5]}
+    if c["window"]:
+        other |= {"window": [0, c["window"] - 1, c["window"] + 1], "full_every": [n for n in (0, 2, 3) if n <= c["layers"]]}
+    if c["architecture"] == "qwen2":
+        other |= {"positions": ["learned"], "window": [20]}
+    if c["nope_every"]:
+        other["nope_every"] = [0, 2, 3]
+    if c["rope_local_base"]:
+        other["rope_local_base"] = [0.0, 1000.0]
+    if c["rope_scaling"] == "yarn":
+        other |= {"rope_beta_fast": [0.3], "rope_beta_slow": [0.5], "rope_attention_factor": [1.0],
+                  "rope_original_context": [64]}
+    return other
 
 
 def stand_ins(c, weights):
     """A flip may ask for tensors that the model lacks; they are made of those it has, in the test as here."""
     w = dict(weights)
     for i in range(c["layers"]):
-        w.setdefault(f"/layers/{i}/ffn_norm", w[f"/layers/{i}/attn_norm"])
+        layer = f"/layers/{i}/"
+        w.setdefault(layer + "attn_norm", w.get(layer + "attn_post_norm"))
+        for name in ("ffn_norm", "attn_post_norm", "ffn_post_norm"):
+            w.setdefault(layer + name, w[layer + "attn_norm"])
+        w.setdefault(layer + "ffn_gate", w[layer + "ffn_in"].flip(0))
+        if c["ffn_bias"]:
+            w.setdefault(layer + "ffn_gate_bias", w[layer + "ffn_in_bias"].flip(0))
     for path in [p for p in w if p.endswith("_norm")]:
         w.setdefault(path + "_bias", w[path] * 0.125)
     w.setdefault("/unembed", w["/embed"].flip(0))
+    w.setdefault("/pos_embed", w["/embed"].flip(0))
     return w
 
 
@@ -293,21 +394,23 @@ def make_flips(c, weights, ids, golden):
 
 # ---- files
 
-GGUF_LAYER_NAMES = {"attn_o": "attn_output", "ffn_in": "ffn_up", "ffn_out": "ffn_down"}
-GGUF_NAMES = {"/embed": "token_embd.weight", "/final_norm": "output_norm.weight", "/unembed": "output.weight"}
+def save_folder(c, model, folder):
+    """Only what a model is made of: no generation settings."""
+    model.to(getattr(torch, c["dtype"])).save_pretrained(folder)
+    (folder / "generation_config.json").unlink(missing_ok=True)
 
 
-def gguf_name(path):
-    if path in GGUF_NAMES:
-        return GGUF_NAMES[path]
-    _, _, layer, name = path.split("/")
-    stem = name.removesuffix("_bias")
-    return f"blk.{layer}.{GGUF_LAYER_NAMES.get(stem, stem)}." + ("weight" if stem == name else "bias")
+GGUF_TYPES = {"float16": gguf.GGMLQuantizationType.F16, "bfloat16": gguf.GGMLQuantizationType.BF16}
 
 
-def neighbours(t, heads):
-    """Rows (or bias elements) of each head from the order first halves, second halves of the pairs to pair by pair."""
-    return t.reshape(heads, 2, t.shape[0] // heads // 2, *t.shape[1:]).transpose(1, 2).reshape(t.shape)
+def add_gguf_tensor(c, out, name, t):
+    """Matrices in the model's type, vectors in F32, as llama.cpp's converter does."""
+    if c["dtype"] in GGUF_TYPES and t.ndim > 1:
+        t = t.to(getattr(torch, c["dtype"]))
+        data = t.contiguous().view(torch.uint16).numpy() if c["dtype"] == "bfloat16" else t.contiguous().numpy()
+        out.add_tensor(name, data.view(np.uint8) if c["dtype"] == "bfloat16" else data, raw_dtype=GGUF_TYPES[c["dtype"]])
+    else:
+        out.add_tensor(name, t.contiguous().numpy())
 
 
 def write_gguf(c, weights, path):
@@ -320,29 +423,16 @@ def write_gguf(c, weights, path):
     out.add_feed_forward_length(c["F"])
     out.add_head_count(c["H"])
     out.add_head_count_kv(c["K"])
-    if c["Q"] != c["E"] // c["H"] or c["architecture"] == "palm":
-        out.add_key_length(c["Q"])
-        out.add_value_length(c["Q"])
-    (out.add_layer_norm_rms_eps if c["norm"] == "rms" else out.add_layer_norm_eps)(c["norm_epsilon"])
-    out.add_rope_freq_base(c["rope_base"])
-    out.add_rope_dimension_count(c["rope_dims"])
-    if c["rope_scaling"] == "linear":
-        out.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
-        out.add_rope_scaling_factor(c["rope_factor"])
-    if c["architecture"] == "command-r" or c["logit_scale"] != 1:
-        out.add_logit_scale(c["logit_scale"])
-    if c["embed_scale"] != 1:
-        out.add_embedding_scale(c["embed_scale"])
-    out.add_file_type(gguf.LlamaFileType.ALL_F32)
+    add_gguf_keys(c, out)
+    if not c["dtype"]:
+        out.add_file_type(gguf.LlamaFileType.ALL_F32)
     if c["rope_scaling"] == "llama3":
+        if c["rope_original_context"] != 8192:  # the one that Llama 3 has, and no file says
+            out.add_rope_scaling_orig_ctx_len(c["rope_original_context"])
         frequencies = rotary_frequencies(c | {"rope_scaling": "none"}).tolist()
         out.add_tensor("rope_freqs.weight", np.array([llama3_divisor(c, f) for f in frequencies], dtype=np.float32))
-    for name, t in weights.items():
-        if c["architecture"] == "llama" and "/attn_q" in name:
-            t = neighbours(t, c["H"])
-        if c["architecture"] == "llama" and "/attn_k" in name:
-            t = neighbours(t, c["K"])
-        out.add_tensor(gguf_name(name), t.contiguous().numpy())
+    for name, t in gguf_tensors(c, weights).items():
+        add_gguf_tensor(c, out, name, t)
     out.write_header_to_file()
     out.write_kv_data_to_file()
     out.write_tensors_to_file()
@@ -369,17 +459,21 @@ def write_flips(path, V, flips):
 
 def main():
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent)
+    wanted = sys.argv[2:] or MODELS
     torch.set_num_threads(1)
     for seed, (name, facts) in enumerate(MODELS.items()):
+        if name not in wanted:
+            continue
         c = DEFAULTS | {"rope_dims": facts["Q"]} | facts
         print(f"{name}: {facts}")
         rng = np.random.default_rng(seed)
         weights = make_weights(c, rng)
         sequences = [rng.integers(0, c["V"], n).tolist() for n in c["lengths"]]
         with torch.no_grad():
-            logits = reference(c, weights, sequences)
+            logits = reference(c, weights, sequences, folder / name)
             flips = make_flips(c, weights, sequences[-1], logits[-1])
-        write_gguf(c, weights, folder / f"{name}.gguf")
+        if c["architecture"] != "mistral":  # GGUF has no name of its own for it, nor Llama's a window
+            write_gguf(c, weights, folder / f"{name}.gguf")
         write_logits(folder / f"{name}.logits", c["V"], sequences, logits)
         write_flips(folder / f"{name}.flips", c["V"], flips)
 

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numbers>
 
+#include "reading.hpp"
 #include "refusal.hpp"
 #include "small_models.hpp"
 
@@ -12,31 +13,7 @@ using namespace tsrun::test;
 
 namespace {
 
-std::size_t index_of(const ModelSource& source, Weight weight) {
-  for (std::size_t i = 0; i < source.tensors().size(); ++i)
-    if (source.tensors()[i].spec.weight == weight) return i;
-  throw std::logic_error("the source has no such weight");
-}
-std::vector<float> all_f32(const ModelSource& source, Weight weight) {
-  const std::size_t i = index_of(source, weight);
-  const TensorSpec& spec = source.tensors()[i].spec;
-  std::vector<float> out(static_cast<std::size_t>(spec.elements()));
-  source.read_f32(i, 0, spec.rows, out.data());
-  return out;
-}
-std::vector<float> decoded(const TensorRows& rows) {
-  std::vector<float> out(static_cast<std::size_t>(rows.rows * rows.columns));
-  decode_rows(rows, 0, rows.rows, out.data());
-  return out;
-}
 Image bias(std::uint64_t n) { return counted(1, n); }
-
-// Which row of the file each row came from: column 0 of `counted` is 100 times the row.
-std::vector<int> origins(const std::vector<float>& matrix, std::size_t columns) {
-  std::vector<int> out;
-  for (std::size_t i = 0; i < matrix.size(); i += columns) out.push_back(static_cast<int>(matrix[i]) / 100);
-  return out;
-}
 
 // Llama 3's divisors as its converter writes them, in f32.
 Image llama3_divisors(int R, float base, float factor, float low, float high, float original) {
@@ -208,7 +185,7 @@ TEST_CASE("a field that is missing is refused by key") {
   expect_refusal(image, {"lacks the key command-r.logit_scale"});
   image = small_llama();
   image.drop("general.architecture");
-  expect_refusal(image, {"general.architecture", "llama, command-r, palm"});
+  expect_refusal(image, {"general.architecture", "llama, qwen2", "command-r, palm"});
 }
 
 TEST_CASE("a field that contradicts a tensor or another field is refused with both numbers") {
@@ -291,7 +268,7 @@ TEST_CASE("what tsrun does not compute is refused by name, its neutral value acc
 TEST_CASE("an unknown architecture, an adapter, a part and newer blocks are refused by name") {
   GgufImage image = small_llama();
   image.string("general.architecture", "mamba");
-  expect_refusal(image, {"mamba", "tsrun reads llama, command-r, palm"});
+  expect_refusal(image, {"mamba", "tsrun reads llama, qwen2"});
   image = small_llama();
   image.string("general.type", "adapter");
   expect_refusal(image, {"adapter"});
@@ -303,7 +280,7 @@ TEST_CASE("an unknown architecture, an adapter, a part and newer blocks are refu
   expect_refusal(image, {"general.quantization_version 9"});
 }
 
-TEST_CASE("linear rotary scaling is read; yarn and the like are refused by name") {
+TEST_CASE("linear rotary scaling and YaRN are read; others are refused by name") {
   GgufImage image = small_llama();
   image.string("llama.rope.scaling.type", "linear");
   image.f32("llama.rope.scaling.factor", 4);
@@ -317,10 +294,22 @@ TEST_CASE("linear rotary scaling is read; yarn and the like are refused by name"
   image.drop("llama.rope.scaling.factor");
   image.f32("llama.rope.scale_linear", 2);
   CHECK(open_image(image)->config().rope_factor == 2);
-  for (const char* const type : {"yarn", "longrope", "dynamic"}) {
+  for (const char* const type : {"longrope", "dynamic"}) {
     image.string("llama.rope.scaling.type", type);
     expect_refusal(image, {type});
   }
+  image.string("llama.rope.scaling.type", "yarn");
+  image.f32("llama.rope.scaling.factor", 4);
+  image.u32("llama.rope.scaling.original_context_length", 32);
+  image.f32("llama.rope.scaling.yarn_beta_fast", 16);
+  const ModelConfig yarn = open_image(image)->config();
+  CHECK(yarn.rope_scaling == RopeScaling::yarn);
+  CHECK(yarn.rope_factor == 4);
+  CHECK(yarn.rope_original_context == 32);
+  CHECK(yarn.rope_beta_fast == 16);
+  CHECK(yarn.rope_attention_factor == doctest::Approx(1.138629436));
+  image.f32("llama.rope.scaling.attn_factor", 0.5F);
+  expect_refusal(image, {"rotary attention factor"});
   GgufImage palm = small_palm();
   palm.f32("palm.rope.scaling.factor", 2);
   expect_refusal(palm, {"rope.scaling.factor", "palm"});

@@ -26,7 +26,7 @@ void expect_refusal(Act&& act, std::initializer_list<std::string> words) {
     const std::string message = error.what();
     CAPTURE(message);
     CHECK(error.exit() == Exit::request);
-    CHECK(message.find("test.gguf") != std::string::npos);
+    CHECK(message.find("test.") != std::string::npos);  // the name of the file
     CHECK_FALSE(error.complaint().next.empty());
     for (const std::string& word : words) {
       CAPTURE(word);

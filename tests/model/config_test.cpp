@@ -116,7 +116,10 @@ TEST_CASE("enum values are words and back") {
   words_round_trip<Block>(2);
   words_round_trip<Activation>(4);
   words_round_trip<Pairing>(2);
-  words_round_trip<RopeScaling>(3);
+  words_round_trip<RopeScaling>(4);
+  words_round_trip<Positions>(2);
+  words_round_trip<NormPlace>(3);
+  words_round_trip<QkNorm>(3);
 }
 
 TEST_CASE("a model is accepted, with each kind of rotary scaling") {
@@ -195,4 +198,36 @@ TEST_CASE("rotary scaling that contradicts itself is refused, and only looked at
   CHECK(refused(scaled(RopeScaling::llama3, [](ModelConfig& c) { c.rope_high_freq_factor = std::numeric_limits<double>::infinity(); }),
                 "contradicts"));
   CHECK_FALSE(refused(scaled(RopeScaling::none, [nan](ModelConfig& c) { c.rope_factor = nan; }), ""));
+  CHECK_FALSE(refused(scaled(RopeScaling::yarn, [](ModelConfig&) {}), ""));
+  CHECK(refused(scaled(RopeScaling::yarn, [](ModelConfig& c) { c.rope_original_context = 0; }), "contradicts"));
+  CHECK(refused(scaled(RopeScaling::yarn, [](ModelConfig& c) { c.rope_beta_slow = 64; }), "contradicts"));
+  CHECK(refused(scaled(RopeScaling::yarn, [nan](ModelConfig& c) { c.rope_attention_factor = nan; }), "contradicts"));
+}
+
+TEST_CASE("norms, windows and positions that contradict the block or each other are refused") {
+  CHECK(refused([](ModelConfig& c) { c.two_norms = true; }, "two norms"));
+  CHECK(refused([](ModelConfig& c) { c.norm_place = NormPlace::after; c.norm_bias = true; }, "norm_place after"));
+  CHECK(refused([](ModelConfig& c) { c.norm_place = NormPlace::around; c.block = Block::parallel; }, "norm_place around"));
+  CHECK(refused([](ModelConfig& c) { c.attn_scale = -1; }, "attn_scale"));
+  CHECK(refused([](ModelConfig& c) { c.window = -1; }, "window"));
+  CHECK(refused([](ModelConfig& c) { c.full_every = 6; }, "full_every 6"));
+  CHECK(refused([](ModelConfig& c) { c.window = 8; c.full_every = 1; }, "full_every 1"));
+  CHECK(refused([](ModelConfig& c) { c.nope_every = 1; }, "nope_every 1"));
+  CHECK(refused([](ModelConfig& c) { c.rope_local_base = 10000; }, "rope_local_base"));  // without a window
+  CHECK(refused([](ModelConfig& c) { c.positions = Positions::learned; }, "rope_dims 8"));
+  CHECK(refused([](ModelConfig& c) { c.rope_dims = 0; }, "rope_dims 0"));
+}
+
+TEST_CASE("which layers are local and which are rotated") {
+  ModelConfig c = small_model();
+  CHECK_FALSE(c.is_local(0));
+  c.window = 8;
+  CHECK(c.is_local(5));
+  c.full_every = 3;
+  for (int layer = 0; layer < 9; ++layer) CHECK(c.is_local(layer) == (layer % 3 != 2));
+  CHECK(c.is_rotated(3));
+  c.nope_every = 4;
+  for (int layer = 0; layer < 8; ++layer) CHECK(c.is_rotated(layer) == (layer % 4 != 3));
+  c.positions = Positions::learned;
+  CHECK_FALSE(c.is_rotated(0));
 }

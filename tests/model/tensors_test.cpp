@@ -59,12 +59,23 @@ TEST_CASE("each fact adds or removes its tensors") {
   CHECK(with([](ModelConfig& m) { m.attn_out_bias = true; }, {"/layers/0/attn_o_bias"}) == 2);
   CHECK(with([](ModelConfig& m) { m.ffn_bias = true; }, {"/layers/0/ffn_gate_bias", "/layers/0/ffn_in_bias", "/layers/0/ffn_out_bias"}) == 6);
 
+  CHECK(with([](ModelConfig& m) { m.norm_place = NormPlace::around; }, {"/layers/0/attn_post_norm", "/layers/1/ffn_post_norm"}) == 4);
+  CHECK(with([](ModelConfig& m) { m.qk_norm = QkNorm::head; }, {"/layers/0/attn_q_norm", "/layers/1/attn_k_norm"}) == 4);
+  CHECK(with([](ModelConfig& m) { m.positions = Positions::learned; m.rope_dims = 0; }, {"/pos_embed"}) == 1);
+
   ModelConfig fewer = c;
+  fewer.norm_place = NormPlace::after;
+  CHECK_FALSE(has(fewer, "/layers/0/attn_norm"));
+  CHECK_FALSE(has(fewer, "/layers/0/ffn_norm"));
+  CHECK(has(fewer, "/layers/0/ffn_post_norm"));
+  fewer = c;
   fewer.tied = true;
   CHECK_FALSE(has(fewer, "/unembed"));
   fewer.block = Block::parallel;  // one norm for both halves
   CHECK_FALSE(has(fewer, "/layers/0/ffn_norm"));
   CHECK(has(fewer, "/layers/0/attn_norm"));
+  fewer.two_norms = true;
+  CHECK(has(fewer, "/layers/0/ffn_norm"));
   fewer.gated = false;
   fewer.ffn_bias = true;
   CHECK_FALSE(has(fewer, "/layers/0/ffn_gate"));

@@ -5,6 +5,7 @@
 #include <bit>
 #include <cmath>
 #include <cstdint>
+#include <filesystem>
 #include <fstream>
 #include <limits>
 #include <stdexcept>
@@ -48,14 +49,26 @@ class GoldenFile {
 }  // namespace
 
 const std::vector<std::string>& golden_names() {
-  static const std::vector<std::string> names = {"llama_gqa",     "llama_bias", "cohere_mqa",
-                                                 "cohere_linear", "palm",       "palm_scaled"};
+  static const std::vector<std::string> names = {"llama_gqa",     "llama_bias", "cohere_mqa", "cohere_linear",
+                                                 "palm",          "palm_scaled", "llama",     "cohere"};
+  return names;
+}
+
+const std::vector<std::string>& all_golden_names() {
+  static const std::vector<std::string> names = [] {
+    std::vector<std::string> all = golden_names();
+    for (const char* const later : {"mistral", "qwen2", "qwen3", "gemma3", "phi3", "gptneox", "gptneox_serial", "gpt2",
+                                    "starcoder", "starcoder2", "falcon", "falcon40", "olmo2", "smollm3"})
+      all.emplace_back(later);
+    return all;
+  }();
   return names;
 }
 
 Golden read_golden(const std::string& folder, const std::string& name) {
   const std::string stem = text(folder, "/", name);
-  Golden golden{name, stem + ".gguf", 0, {}, {}};
+  const bool has_gguf = std::filesystem::exists(stem + ".gguf"), has_folder = std::filesystem::exists(stem);
+  Golden golden{name, has_gguf ? stem + ".gguf" : stem, has_folder ? stem : "", 0, {}, {}};
   GoldenFile logits(stem + ".logits", "tsgold1");
   golden.vocabulary = logits.number();
   for (int left = logits.number(); left > 0; --left) {

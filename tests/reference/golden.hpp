@@ -20,14 +20,16 @@ struct GoldenFlip {
 
 struct Golden {
   std::string name;
-  std::string model_path;  // of the GGUF file
+  std::string model_path;    // of the GGUF file, or of the folder where there is none
+  std::string folder_path{}; // of the Hugging Face folder with the same weights; empty where there is none
   int vocabulary = 0;
   std::vector<GoldenSequence> sequences;
   std::vector<GoldenFlip> flips;
 };
 
-// The names of all golden models.
+// The names of the golden models that the runtime computes, and of all.
 const std::vector<std::string>& golden_names();
+const std::vector<std::string>& all_golden_names();
 // Reads NAME.logits and NAME.flips of a folder. A file that is not whole throws.
 Golden read_golden(const std::string& folder, const std::string& name);
 

@@ -27,13 +27,9 @@ double activate(Activation activation, double x) {
   return 0;
 }
 
-// The angle by which rotary pair i turns per position.
-double rotary_frequency(const ModelConfig& c, std::int64_t i) {
-  const double frequency = std::pow(c.rope_base, -2 * static_cast<double>(i) / static_cast<double>(c.rope_dims));
-  if (c.rope_scaling == RopeScaling::none) return frequency;
-  if (c.rope_scaling == RopeScaling::linear) return frequency / c.rope_factor;
-  // Llama 3: slow pairs are slowed further by the factor, fast ones left alone, those between blended. What counts
-  // is how often a pair turns within the context that the model was first trained with.
+// Llama 3: slow pairs are slowed further by the factor, fast ones left alone, those between blended. What counts is how
+// often a pair turns within the context that the model was first trained with.
+double llama3_frequency(const ModelConfig& c, double frequency) {
   const double turns = static_cast<double>(c.rope_original_context) * frequency / (2 * std::numbers::pi);
   if (turns < c.rope_low_freq_factor) return frequency / c.rope_factor;
   if (turns > c.rope_high_freq_factor) return frequency;
@@ -41,22 +37,49 @@ double rotary_frequency(const ModelConfig& c, std::int64_t i) {
   return (1 - blend) * frequency / c.rope_factor + blend * frequency;
 }
 
+// YaRN: the same thought, blended evenly between the pair that turns beta_fast times and the one that turns beta_slow
+// times, both rounded outwards to whole pairs.
+double yarn_frequency(const ModelConfig& c, double frequency, double pair) {
+  const auto width = static_cast<double>(c.rope_dims);
+  const auto pair_of = [&](double turns) {
+    const double wavelength = static_cast<double>(c.rope_original_context) / turns;
+    return width * std::log(wavelength / (2 * std::numbers::pi)) / (2 * std::log(c.rope_base));
+  };
+  const double fast = std::max(std::floor(pair_of(c.rope_beta_fast)), 0.0);
+  double slow = std::min(std::ceil(pair_of(c.rope_beta_slow)), width - 1);
+  if (slow == fast) slow += 0.001;
+  const double slowed = std::clamp((pair - fast) / (slow - fast), 0.0, 1.0);
+  return slowed * frequency / c.rope_factor + (1 - slowed) * frequency;
+}
+
+// The angle by which rotary pair i turns per position.
+double rotary_frequency(const ModelConfig& c, std::int64_t i, bool local) {
+  const bool own_base = local && c.rope_local_base != 0;  // such layers are not scaled either
+  const double base = own_base ? c.rope_local_base : c.rope_base;
+  const double frequency = std::pow(base, -2 * static_cast<double>(i) / static_cast<double>(c.rope_dims));
+  if (own_base) return frequency;
+  switch (c.rope_scaling) {
+    case RopeScaling::none: break;
+    case RopeScaling::linear: return frequency / c.rope_factor;
+    case RopeScaling::llama3: return llama3_frequency(c, frequency);
+    case RopeScaling::yarn: return yarn_frequency(c, frequency, static_cast<double>(i));
+  }
+  return frequency;
+}
+
 // Turns the leading rope_dims of one head's vector, in place.
-void rotate(const ModelConfig& c, std::size_t position, double* head) {
+void rotate(const ModelConfig& c, bool local, std::size_t position, double* head) {
+  const double stretch = c.rope_scaling == RopeScaling::yarn ? c.rope_attention_factor : 1;
   for (std::int64_t i = 0; i < c.rope_dims / 2; ++i) {
     const bool halves = c.rope_pairing == Pairing::half;
     double& a = head[halves ? i : 2 * i];
     double& b = head[halves ? i + c.rope_dims / 2 : 2 * i + 1];
-    const double angle = static_cast<double>(position) * rotary_frequency(c, i);
+    const double angle = static_cast<double>(position) * rotary_frequency(c, i, local);
     const double turned_a = a * std::cos(angle) - b * std::sin(angle);
     const double turned_b = a * std::sin(angle) + b * std::cos(angle);
-    a = turned_a;
-    b = turned_b;
+    a = turned_a * stretch;
+    b = turned_b * stretch;
   }
-}
-
-void rotate_heads(const ModelConfig& c, std::size_t position, Vector& heads) {
-  for (std::size_t first = 0; first < heads.size(); first += size(c.Q)) rotate(c, position, &heads[first]);
 }
 
 // Weights of scores up to a common constant, summing to 1.
@@ -73,7 +96,7 @@ class Transformer {
 
   std::vector<float> logits(const std::vector<int>& ids) const {
     Rows stream;
-    for (const int id : ids) stream.push_back(embed(id));
+    for (const int id : ids) stream.push_back(embed(id, stream.size()));
     for (int layer = 0; layer < c_.layers; ++layer) run_layer(layer, stream);
     std::vector<float> out;
     for (const Vector& x : stream)
@@ -88,12 +111,18 @@ class Transformer {
     return found->second;
   }
 
-  Vector embed(int id) const {
+  Vector embed(int id, std::size_t position) const {
     check(id >= 0 && id < c_.V, "an id is inside the vocabulary");
-    const std::vector<float>& table = tensor(Weight::embed, -1);
+    Vector x = row(Weight::embed, size(id));
+    for (double& v : x) v *= c_.embed_scale;
+    if (c_.positions == Positions::learned) add(row(Weight::pos_embed, position), x);
+    return x;
+  }
+
+  Vector row(Weight table, std::size_t index) const {
+    const std::vector<float>& all = tensor(table, -1);
     Vector x(size(c_.E));
-    const std::size_t first = size(id) * x.size();
-    for (std::size_t e = 0; e < x.size(); ++e) x[e] = c_.embed_scale * static_cast<double>(table.at(first + e));
+    for (std::size_t e = 0; e < x.size(); ++e) x[e] = static_cast<double>(all.at(index * x.size() + e));
     return x;
   }
 
@@ -123,33 +152,47 @@ class Transformer {
   }
 
   Vector norm(Weight weight, Weight bias, int layer, Vector x) const {
-    const auto width = static_cast<double>(x.size());
     if (c_.norm == Norm::layer) {
       double mean = 0;
-      for (const double v : x) mean += v / width;
+      for (const double v : x) mean += v / static_cast<double>(x.size());
       for (double& v : x) v -= mean;
     }
-    double mean_square = 0;
-    for (const double v : x) mean_square += v * v / width;
-    const std::vector<float>& scale = tensor(weight, layer);
-    for (std::size_t e = 0; e < x.size(); ++e)
-      x[e] *= (static_cast<double>(scale.at(e)) + c_.norm_offset) / std::sqrt(mean_square + c_.norm_epsilon);
+    rms_norm(weight, layer, x.data(), x.size());
     if (!c_.norm_bias) return x;
     const std::vector<float>& shift = tensor(bias, layer);
     for (std::size_t e = 0; e < x.size(); ++e) x[e] += static_cast<double>(shift.at(e));
     return x;
   }
 
+  void rms_norm(Weight weight, int layer, double* x, std::size_t width) const {
+    double mean_square = 0;
+    for (std::size_t e = 0; e < width; ++e) mean_square += x[e] * x[e] / static_cast<double>(width);
+    const std::vector<float>& scale = tensor(weight, layer);
+    for (std::size_t e = 0; e < width; ++e)
+      x[e] *= (static_cast<double>(scale.at(e)) + c_.norm_offset) / std::sqrt(mean_square + c_.norm_epsilon);
+  }
+
+  // What attention or the feed-forward reads, and what it gives to the stream.
+  Vector norm_before(Weight weight, Weight bias, int layer, const Vector& x) const {
+    return c_.norm_place == NormPlace::after ? x : norm(weight, bias, layer, x);
+  }
+  Vector norm_after(Weight weight, int layer, Vector x) const {
+    if (c_.norm_place != NormPlace::before) rms_norm(weight, layer, x.data(), x.size());
+    return x;
+  }
+
   void run_layer(int layer, Rows& stream) const {
-    const bool serial = c_.block == Block::serial;
     Rows normed;
-    for (const Vector& x : stream) normed.push_back(norm(Weight::attn_norm, Weight::attn_norm_bias, layer, x));
+    for (const Vector& x : stream) normed.push_back(norm_before(Weight::attn_norm, Weight::attn_norm_bias, layer, x));
     const Rows attended = attention(layer, normed);
     for (std::size_t t = 0; t < stream.size(); ++t) {
-      add(attended[t], stream[t]);
-      // A parallel block's feed-forward reads what its attention read.
-      if (serial) normed[t] = norm(Weight::ffn_norm, Weight::ffn_norm_bias, layer, stream[t]);
-      add(feed_forward(layer, normed[t]), stream[t]);
+      const Vector before = stream[t];
+      add(norm_after(Weight::attn_post_norm, layer, attended[t]), stream[t]);
+      // The feed-forward of a parallel block reads the stream as its attention found it, normed for both or for itself.
+      Vector read = normed[t];
+      if (c_.block == Block::serial || c_.two_norms)
+        read = norm_before(Weight::ffn_norm, Weight::ffn_norm_bias, layer, c_.block == Block::serial ? stream[t] : before);
+      add(norm_after(Weight::ffn_post_norm, layer, feed_forward(layer, read)), stream[t]);
     }
   }
 
@@ -163,11 +206,12 @@ class Transformer {
       Vector query = linear(Weight::attn_q, Weight::attn_q_bias, c_.qkv_bias, layer, c_.H * c_.Q, x[t]);
       keys.push_back(linear(Weight::attn_k, Weight::attn_k_bias, c_.qkv_bias, layer, c_.C(), x[t]));
       values.push_back(linear(Weight::attn_v, Weight::attn_v_bias, c_.qkv_bias, layer, c_.C(), x[t]));
-      rotate_heads(c_, t, query);
-      rotate_heads(c_, t, keys[t]);
+      place(Weight::attn_q_norm, layer, t, query);
+      place(Weight::attn_k_norm, layer, t, keys[t]);
+      const std::size_t first = c_.is_local(layer) && t + 1 > size(c_.window) ? t + 1 - size(c_.window) : 0;
       Vector mixed;  // [H][Q]
       for (std::int64_t h = 0; h < c_.H; ++h) {
-        const Vector one = attend(&query[size(h * c_.Q)], keys, values, size(h / (c_.H / c_.K) * c_.Q));
+        const Vector one = attend(&query[size(h * c_.Q)], keys, values, first, size(h / (c_.H / c_.K) * c_.Q));
         mixed.insert(mixed.end(), one.begin(), one.end());
       }
       out.push_back(linear(Weight::attn_o, Weight::attn_o_bias, c_.attn_out_bias, layer, c_.E, mixed));
@@ -175,19 +219,29 @@ class Transformer {
     return out;
   }
 
-  // One query head over all positions so far, whose keys and values of its head begin at `first`.
-  Vector attend(const double* query, const Rows& keys, const Rows& values, std::size_t first) const {
+  // Norms and turns the heads of a query or a key.
+  void place(Weight norm_weight, int layer, std::size_t position, Vector& heads) const {
+    if (c_.qk_norm == QkNorm::all) rms_norm(norm_weight, layer, heads.data(), heads.size());
+    for (std::size_t first = 0; first < heads.size(); first += size(c_.Q)) {
+      if (c_.qk_norm == QkNorm::head) rms_norm(norm_weight, layer, &heads[first], size(c_.Q));
+      if (c_.is_rotated(layer)) rotate(c_, c_.is_local(layer), position, &heads[first]);
+    }
+  }
+
+  // One query head over the positions from `begin` on, whose keys and values of its head begin at `first`.
+  Vector attend(const double* query, const Rows& keys, const Rows& values, std::size_t begin, std::size_t first) const {
     const std::size_t Q = size(c_.Q);
+    const double scale = c_.attn_scale != 0 ? c_.attn_scale : 1 / std::sqrt(static_cast<double>(Q));
     Vector weights;
-    for (const Vector& key : keys) {
+    for (std::size_t s = begin; s < keys.size(); ++s) {
       double dot = 0;
-      for (std::size_t i = 0; i < Q; ++i) dot += query[i] * key[first + i];
-      weights.push_back(dot / std::sqrt(static_cast<double>(Q)));
+      for (std::size_t i = 0; i < Q; ++i) dot += query[i] * keys[s][first + i];
+      weights.push_back(dot * scale);
     }
     softmax(weights);
     Vector out(Q, 0.0);
-    for (std::size_t s = 0; s < values.size(); ++s)
-      for (std::size_t i = 0; i < Q; ++i) out[i] += weights[s] * values[s][first + i];
+    for (std::size_t s = begin; s < values.size(); ++s)
+      for (std::size_t i = 0; i < Q; ++i) out[i] += weights[s - begin] * values[s][first + i];
     return out;
   }
 

@@ -17,7 +17,7 @@
 #include "tsrun/engine/kv_cache.hpp"
 #include "tsrun/engine/weight_gather.hpp"
 #include "tsrun/engine/weights.hpp"
-#include "tsrun/kernels/rows.hpp"
+#include "tsrun/kernels/rotary.hpp"
 #include "tsrun/program/buffers.hpp"
 #include "tsrun/program/program.hpp"
 
@@ -64,6 +64,12 @@ struct PreparedProgram {
   std::vector<int> slot_of;               // query head of this chip -> slot of the cache
 };
 
+// Angles of layers that see everything and of those that see a window.
+struct Rotaries {
+  explicit Rotaries(const ModelConfig& config) : global(config, false), local(config, true) {}
+  Rotary global, local;
+};
+
 class LocalSteps;
 
 class Executor {
@@ -95,7 +101,7 @@ class Executor {
   Collectives collectives_;
   WeightGather gather_;
   std::vector<Strided> tensors_;  // of the collective at work
-  Rotary rotary_;
+  Rotaries rotary_;
   std::vector<float> arena_;
   std::vector<TrafficRow> traffic_;
   std::map<std::tuple<Op, ScheduleName, std::string>, Links> links_;  // by kind of collective and group

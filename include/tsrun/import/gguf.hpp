@@ -21,6 +21,7 @@
 
 #include "tsrun/import/bytes.hpp"
 #include "tsrun/import/ggml_type.hpp"
+#include "tsrun/import/stored.hpp"
 
 namespace tsrun {
 
@@ -54,6 +55,7 @@ class Gguf {
   const std::map<std::string, GgufValue, std::less<>>& values() const { return values_; }
   const std::vector<GgufTensor>& tensors() const { return tensors_; }
   const GgufTensor* tensor(std::string_view name) const;
+  std::vector<StoredTensor> stored() const;  // all tensors, as long as the file is open
 
   // The value of a key, or nothing where the file has no such key. A value of another kind, a negative or infinite
   // number, or text that is not UTF-8 is refused.

@@ -13,6 +13,7 @@
 
 #include "tsrun/core/dtype.hpp"
 #include "tsrun/import/bytes.hpp"
+#include "tsrun/import/folder.hpp"
 #include "tsrun/model/config.hpp"
 #include "tsrun/model/tensors.hpp"
 #include "tsrun/model/tokenizer_data.hpp"
@@ -33,6 +34,8 @@ class ModelSource {
   virtual ~ModelSource() = default;
   virtual const ModelConfig& config() const = 0;
   virtual const TokenizerData& tokenizer() const = 0;
+  // What a person should know about what was left out, in sentences.
+  virtual const std::vector<std::string>& notes() const = 0;
   // In the order of tensors_of(config()).
   virtual const std::vector<SourceTensor>& tensors() const = 0;
   // Rows [first, first + count) of tensors()[i] in its kept type. A file that was shortened meanwhile is refused.
@@ -41,11 +44,12 @@ class ModelSource {
   virtual void read_f32(std::size_t i, std::int64_t first, std::int64_t count, float* out) const = 0;
 };
 
-// Opens a GGUF file: a source in which q and k are in Hugging Face's row order, whatever the file's. Refuses (exit 2)
-// what is damaged, of an unknown architecture (named, with the known ones), lacks a tensor or a field, or says
-// something about the model that tsrun does not compute.
+// Opens a GGUF file or a Hugging Face folder (config.json, safetensors files): a source in which q and k are in Hugging
+// Face's row order, whatever the file's. Refuses (exit 2) what is damaged, of an unknown architecture (named, with the
+// known ones), lacks a tensor or a field, or says something about the model that tsrun does not know.
 std::unique_ptr<ModelSource> open_source(const std::string& path);
-// The same from bytes held elsewhere; messages call them by their name.
+// The same from a GGUF file's bytes, or a folder's, held elsewhere; messages call them by their names.
 std::unique_ptr<ModelSource> open_source(std::unique_ptr<const Bytes> bytes);
+std::unique_ptr<ModelSource> open_source(const Folder& folder);
 
 }  // namespace tsrun

@@ -42,10 +42,12 @@ struct AttentionShape {
   std::int64_t L = 1;      // tokens of a row in q and out, new ones first
   std::int64_t heads = 1;  // query heads of this chip
   std::int64_t Q = 1;
+  float scale = 1;           // of the scores
+  std::int64_t window = 0;   // positions that a token sees, its own counted; 0: all before it
 };
 
-// out[row][l][h] = softmax(q[row][l][h] . keys / sqrt(Q)) values over positions 0 .. context + l of slot slot_of[h];
-// 0 for l >= new_tokens. A token's result depends on its own query and on the keys before it alone.
+// out[row][l][h] = softmax(q[row][l][h] . keys * scale) values over positions 0 .. context + l of slot slot_of[h], or the
+// last `window` of them; 0 for l >= new_tokens. A token's result depends on its own query and on the keys before it alone.
 void attention(const AttentionShape& shape, std::span<const AttentionRow> rows, std::span<const int> slot_of,
                const float* q, const KvLayer& cache, float* out);
 

@@ -1,4 +1,4 @@
-// What is done to rows of activations between the products: norms, rotary, activation, the ends of the vocabulary.
+// What is done to rows of activations between the products: norms, activation, the ends of the vocabulary.
 //
 // Plain loops; `rows` x `width` numbers lie row after row. Where a row is cut over chips, `width` is the chip's part
 // and the caller says how many of its elements are real (the rest is padding, which stays 0).
@@ -6,7 +6,6 @@
 
 #include <cstdint>
 #include <span>
-#include <vector>
 
 #include "tsrun/model/config.hpp"
 
@@ -20,26 +19,12 @@ void center_rows(const float* x, const float* sums, std::int64_t rows, std::int6
 // out = x / sqrt(squares / E + epsilon) * scale + bias; bias may be null.
 void norm_rows(const float* x, const float* squares, std::int64_t rows, std::int64_t width, std::int64_t E, double epsilon,
                const float* scale, const float* bias, float* out);
+// Each row by its own root mean square, in place.
+void rms_norm_rows(float* x, std::int64_t rows, std::int64_t width, double epsilon, const float* scale);
 void add_bias(float* x, std::int64_t rows, std::int64_t width, const float* bias);
 void add_to(float* x, const float* y, std::int64_t count);
 // in = act(gate) * in, or act(in) where gate is null.
 void activate(Activation activation, const float* gate, float* in, std::int64_t count);
-
-// Cosines and sines of a rotary embedding. A head's leading `rope_dims` numbers are rotated in pairs.
-class Rotary {
- public:
-  explicit Rotary(const ModelConfig& config);
-  // Angles of these positions, for the pass that follows; negative positions are padding.
-  void set_positions(std::span<const std::int64_t> positions);
-  // One head of token `t` of the positions, in place.
-  void rotate(std::int64_t t, float* head) const;
-
- private:
-  Pairing pairing_;
-  std::int64_t pairs_;
-  std::vector<float> frequency_;  // radians a position, scaled
-  std::vector<float> cos_, sin_;  // [token][pair]
-};
 
 // A row's part of the vocabulary, ids [first, first + width) of which those below V are real.
 struct VocabularyPart {

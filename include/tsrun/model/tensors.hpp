@@ -15,8 +15,8 @@
 namespace tsrun {
 
 enum class Weight : std::uint8_t {
-  embed, unembed, final_norm, final_norm_bias,
-  attn_norm, attn_norm_bias, ffn_norm, ffn_norm_bias,
+  embed, pos_embed, unembed, final_norm, final_norm_bias,
+  attn_norm, attn_norm_bias, ffn_norm, ffn_norm_bias, attn_post_norm, ffn_post_norm, attn_q_norm, attn_k_norm,
   attn_q, attn_k, attn_v, attn_o, attn_q_bias, attn_k_bias, attn_v_bias, attn_o_bias,
   ffn_gate, ffn_in, ffn_out, ffn_gate_bias, ffn_in_bias, ffn_out_bias,
 };
@@ -38,7 +38,7 @@ struct TensorSpec {
 };
 
 std::string path_of(Weight weight, int layer);
-// All tensors of the model, in file order: embed, the layers, final_norm, unembed (absent where tied).
+// All tensors of the model, in file order: embed, pos_embed, the layers, final_norm, unembed (absent where tied).
 std::vector<TensorSpec> tensors_of(const ModelConfig& config);
 
 }  // namespace tsrun

@@ -30,16 +30,17 @@ enum class Op : std::uint8_t {
   matmul_scatter, // matmul, then reduce_scatter
   gather_weights, // matmul with weights whose blocks are gathered tile by tile; the whole never exists
   // Local. Those marked "in place" write the value that they read.
-  embed,          // ids -> rows of the table that are mine, else 0
+  embed,          // ids -> rows of the table that are mine, else 0; and of that of the positions
   sum,            // x BLE -> BLT: sum of each row over the E that is mine
   sum_squares,    // x BLE -> BLT
   center,         // x, sum: x - mean, in place; padding stays 0
-  norm,           // x, sum of squares: x / sqrt(mean square + epsilon) * scale (+ bias)
+  norm,           // x, sum of squares: x / sqrt(mean square + epsilon) * scale (+ bias); in place, or not
   slice,          // my part of a replicated dimension
   matmul,         // one input: times each weight, one output each; several: each times its weight, one output, the sum
   bias,           // in place
+  head_norm,      // each query head / its root mean square * scale, in place
   rotary,         // query heads, in place
-  store_kv,       // k, v -> this chip's slots of the cache; keys are rotated here, where heads are whole
+  store_kv,       // k, v -> this chip's slots of the cache; keys are normed and rotated here, where heads are whole
   attend,         // q and the cache -> the heads' outputs
   activate,       // (gate,) in -> act(gate) * in, or act(in), in place of the last
   add,            // x += y for each further input, in place
@@ -145,9 +146,9 @@ struct PassShape {
 
 // Dimensions padded so that every chip holds as much of them (programs.md section 8).
 struct PaddedSizes {
-  std::int64_t E = 0, F = 0, C = 0, V = 0;
+  std::int64_t E = 0, F = 0, C = 0, V = 0, P = 0;
   HeadPlacement heads;
-  std::int64_t of(Dim d, const ModelConfig& config) const;  // E F H C V Q
+  std::int64_t of(Dim d, const ModelConfig& config) const;  // E F H C V P Q
 };
 PaddedSizes pad(const ModelConfig& config, const Torus& torus, const Layout& layout);
 
