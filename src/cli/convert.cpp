@@ -52,13 +52,6 @@ std::optional<DType> asked_type(const Arguments& a) {
           .next = "choose f32, bf16, int8 or int4, or leave it out to keep what the file has"});
 }
 
-// Before anything is written: a file that cannot be run is of no use.
-void require_computed(const ModelSource& source, const std::string& in) {
-  if (const auto fact = uncomputed(source.config()))
-    refuse({.what = text("the model has ", *fact, ", which tsrun does not compute yet"), .where = in,
-            .numbers = {{"architecture", source.config().architecture}}, .next = "choose a model without it"});
-}
-
 struct Totals {
   std::int64_t bytes_in = 0, bytes_out = 0;
   std::map<std::string, std::int64_t> types;    // "Q4_1->int4_min"
@@ -114,7 +107,6 @@ int run_convert(const Arguments& a, const Console& console) {
   std::signal(SIGTERM, remember_signal);
 
   const auto source = open_source(in);
-  require_computed(*source, in);
   for (const std::string& note : source->notes()) console.warn(note);
   if (source->tokenizer().kind == TokenizerKind::none)
     console.warn(text("no tokenizer is kept (", source->tokenizer().reason.empty() ? "the file has none" : source->tokenizer().reason, "); the model will take ids, not text"));

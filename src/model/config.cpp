@@ -163,16 +163,4 @@ void validate(const ModelConfig& config, const std::string& where) {
   v.rotation();
 }
 
-std::optional<std::string_view> uncomputed(const ModelConfig& c) {
-  if (c.positions == Positions::learned) return "learned positions";
-  if (c.norm_place != NormPlace::before) return "norms after attention and FFN";
-  if (c.two_norms) return "a parallel block with two norms";
-  if (c.qk_norm != QkNorm::none) return "norms of q and k";
-  if (c.attn_scale != 0) return "an attention scale of its own";
-  if (c.window != 0) return "sliding-window attention";
-  if (c.nope_every != 0) return "layers without positions";
-  if (c.rope_scaling == RopeScaling::yarn) return "YaRN rotary scaling";
-  return std::nullopt;
-}
-
 }  // namespace tsrun

@@ -15,7 +15,7 @@ const char* const layouts[] = {"ws1d/head", "ws2d/head"};
 }  // namespace
 
 TEST_CASE("f32 logits are within 1e-4 of the reference's deviation on every torus, and every byte sent was predicted") {
-  for (const std::string& model : all_golden_names()) {
+  for (const std::string& model : golden_names()) {
     CAPTURE(model);
     const GoldenFile file(model);
     const auto golden = golden_sequences(model);

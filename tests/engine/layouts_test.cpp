@@ -24,7 +24,7 @@ std::vector<Torus> tori() {
 }
 
 std::vector<std::string> models() {
-  return long_run() ? all_golden_names() : std::vector<std::string>{"llama_gqa", "palm"};
+  return long_run() ? golden_names() : std::vector<std::string>{"llama_gqa", "palm"};
 }
 
 using Words = std::vector<std::string>;

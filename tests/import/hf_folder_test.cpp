@@ -193,7 +193,6 @@ TEST_CASE("windows: which layers have one, and none that no position can leave")
   CHECK(window() == 0);
   image.config["sliding_window"] = 63;
   CHECK(window() == 63);
-  CHECK(uncomputed(image.open()->config()).has_value());
   image.config["max_position_embeddings"] = 8192;
   image.config.erase("sliding_window");
   CHECK(window() == 4096);

@@ -49,19 +49,9 @@ class GoldenFile {
 }  // namespace
 
 const std::vector<std::string>& golden_names() {
-  static const std::vector<std::string> names = {"llama_gqa",     "llama_bias", "cohere_mqa", "cohere_linear",
-                                                 "palm",          "palm_scaled", "llama",     "cohere"};
-  return names;
-}
-
-const std::vector<std::string>& all_golden_names() {
-  static const std::vector<std::string> names = [] {
-    std::vector<std::string> all = golden_names();
-    for (const char* const later : {"mistral", "qwen2", "qwen3", "gemma3", "phi3", "gptneox", "gptneox_serial", "gpt2",
-                                    "starcoder", "starcoder2", "falcon", "falcon40", "olmo2", "smollm3"})
-      all.emplace_back(later);
-    return all;
-  }();
+  static const std::vector<std::string> names = {
+      "llama_gqa", "llama_bias", "cohere_mqa", "cohere_linear", "palm", "palm_scaled", "llama", "cohere", "mistral", "qwen2", "qwen3",
+      "gemma3", "phi3", "gptneox", "gptneox_serial", "gpt2", "starcoder", "starcoder2", "falcon", "falcon40", "olmo2", "smollm3"};
   return names;
 }
 

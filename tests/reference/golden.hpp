@@ -27,9 +27,8 @@ struct Golden {
   std::vector<GoldenFlip> flips;
 };
 
-// The names of the golden models that the runtime computes, and of all.
+// The names of all golden models.
 const std::vector<std::string>& golden_names();
-const std::vector<std::string>& all_golden_names();
 // Reads NAME.logits and NAME.flips of a folder. A file that is not whole throws.
 Golden read_golden(const std::string& folder, const std::string& name);
 

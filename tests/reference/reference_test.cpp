@@ -99,7 +99,7 @@ std::vector<float> last_row(const std::vector<float>& logits, int vocabulary) {
 }
 
 TEST_CASE("the oracle computes the logits of an independent implementation") {
-  for (const std::string& name : all_golden_names()) {
+  for (const std::string& name : golden_names()) {
     const Golden golden = read_golden(folder, name);
     for (const std::string& file : files_of(golden)) {
       const ReferenceModel model = load_reference(*open_source(file));
@@ -118,7 +118,7 @@ TEST_CASE("the oracle computes the logits of an independent implementation") {
 
 TEST_CASE("no fact of a model can be wrong unseen, and the oracle computes each of them right") {
   std::set<std::string> seen;
-  for (const std::string& name : all_golden_names()) {
+  for (const std::string& name : golden_names()) {
     const Golden golden = read_golden(folder, name);
     const GoldenSequence& sequence = golden.sequences.back();
     const double deviation = standard_deviation(sequence.logits);

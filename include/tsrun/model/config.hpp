@@ -5,7 +5,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
 
@@ -151,9 +150,5 @@ bool from_word(std::string_view word, QkNorm& out);
 // Refuses a configuration that cannot be a model: a missing or absurd size, H not a multiple of K, an odd rotary
 // width, ... `where` names the file.
 void validate(const ModelConfig& config, const std::string& where);
-
-// The first fact of the model, in words, that `lower` makes no steps for; nothing where it serves the whole model. The
-// one list of what can be described and read but not run: "learned positions".
-std::optional<std::string_view> uncomputed(const ModelConfig& config);
 
 }  // namespace tsrun
