@@ -168,6 +168,7 @@ int run_generate(const Arguments& a, const Console& console, const MpiSession& s
   std::int64_t longest = 1;
   for (const Ids& p : ids) longest = std::max(longest, std::ssize(p));
   Plan plan = job.plan(a, std::ssize(ids), longest, n_predict);
+  plan.prefix = shared_prefix(ids);
   plan.widest = asked.sampling.greedy() ? Output::greedy : Output::logits;
 
   std::unique_ptr<ResultsFile> results_file;

@@ -20,6 +20,13 @@ Program largest_pass(const ModelConfig& config, const Plan& plan, Phase phase) {
                PassShape::uniform(phase, B, L, plan.context - L, plan.widest));
 }
 
+// What all sequences of a cache share: one row, on every chip.
+KvCut everywhere(KvCut cut) {
+  cut.everywhere = true;
+  cut.rows = 1;
+  return cut;
+}
+
 // Slots are dealt out to the blocks of a cut in turn, so that a few sequences are spread over all chips.
 std::int64_t place_of(const KvCut& cut, std::int64_t slot) {
   const std::int64_t blocks = cut.blocks();
@@ -65,6 +72,7 @@ void refuse_impossible(const ModelFile& file, const Plan& plan) {
             .where = "--batch",
             .numbers = {{"asked", plan.sequences}, {"most", most_sequences}},
             .next = "lower --batch; prompts beyond it wait for a slot"});
+  check(plan.prefix >= 0 && plan.prefix < plan.context, "a sequence has positions of its own");
   if (plan.context < 1 || plan.context > file.config().context)
     refuse({.what = "the context is not one that the model has",
             .where = file.path(),
@@ -108,7 +116,7 @@ void refuse_disagreement(const std::string& plan, const Mesh& mesh) {
 std::string to_text(const Plan& p) {
   return text("mesh ", to_text(p.torus), ", prefill ", to_text(p.prefill), ", decode ", to_text(p.decode), ", weights ",
               p.weights ? name(*p.weights) : "as stored", ", kv ", name(p.kv), ", sequences ", p.sequences, ", context ",
-              p.context, ", chunk ", p.chunk, ", pass tokens ", p.pass_tokens);
+              p.context, ", prefix ", p.prefix, ", chunk ", p.chunk, ", pass tokens ", p.pass_tokens);
 }
 
 Memory predict_memory(const ModelFile& file, const Plan& plan) {
@@ -116,8 +124,12 @@ Memory predict_memory(const ModelFile& file, const Plan& plan) {
   const auto held = [&](const WeightUse& use) { return held_type(file.tensor(use.weight, use.layer).type, plan.weights); };
   const KvCut decode = kv_cut(config, plan.torus, plan.decode, plan.sequences);
   const KvCut prefill = kv_cut(config, plan.torus, plan.prefill, plan.prefill_rows());
-  std::int64_t kv = kv_bytes(config, decode, plan.kv, plan.context);
-  if (!prefill.same_cut(decode)) kv += kv_bytes(config, prefill, plan.kv, plan.context);
+  const auto cache_bytes = [&](const KvCut& cut) {
+    return kv_bytes(config, cut, plan.kv, plan.context - plan.prefix) + kv_bytes(config, everywhere(cut), plan.kv, plan.prefix);
+  };
+  std::int64_t kv = cache_bytes(decode);
+  if (!prefill.same_cut(decode)) kv += cache_bytes(prefill);
+  if (plan.prefix > 0) kv += kv_bytes(config, kv_cut(config, plan.torus, plan.prefill, 1), plan.kv, plan.prefix);  // while it is made
   Memory most;
   for (const Phase phase : {Phase::prefill, Phase::decode}) {
     Memory m = memory(largest_pass(config, plan, phase), held, plan.kv, plan.sequences, plan.context);
@@ -143,9 +155,10 @@ void Engine::load(const ModelFile& file) {
   load_bytes_ = file.bytes_read() - before;
   const KvCut decode = kv_cut(config_, plan_.torus, plan_.decode, plan_.sequences);
   const KvCut prefill = kv_cut(config_, plan_.torus, plan_.prefill, plan_.prefill_rows());
-  cache_ = std::make_unique<KvCache>(decode, mesh_.coord(), plan_.kv, config_, plan_.context);
+  const std::int64_t positions = plan_.context - plan_.prefix;
+  cache_ = std::make_unique<KvCache>(decode, mesh_.coord(), plan_.kv, config_, positions);
   if (!prefill.same_cut(decode)) {
-    lanes_ = std::make_unique<KvCache>(prefill, mesh_.coord(), plan_.kv, config_, plan_.context);
+    lanes_ = std::make_unique<KvCache>(prefill, mesh_.coord(), plan_.kv, config_, positions);
     lane_of_.resize(static_cast<std::size_t>(plan_.prefill_rows()));
   }
   load_seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -167,10 +180,10 @@ void Engine::settle(std::vector<std::int64_t> lanes) {
   std::vector<RowMove> rows;
   for (const std::int64_t lane : lanes) {
     Lane& l = lane_of_[static_cast<std::size_t>(lane)];
-    rows.push_back({place_of(lanes_->cut(), lane), place_of(cache_->cut(), l.slot), l.filled});
+    rows.push_back({place_of(lanes_->cut(), lane), place_of(cache_->cut(), l.slot), l.filled - plan_.prefix});
     l = {};
   }
-  if (!rows.empty()) executor_->move(Phase::prefill, *lanes_, *cache_, rows);
+  if (!rows.empty()) executor_->move(Phase::prefill, *lanes_, *cache_, plan_kv_movement(lanes_->cut(), cache_->cut(), rows));
 }
 
 // The lane of a sequence that is prefilled; the one that waited longest makes room.
@@ -184,12 +197,14 @@ std::int64_t Engine::lane_for(const PassInput& row) {
     if (lane_of_[i].last_pass < lane_of_[lane].last_pass) lane = i;
   }
   Lane& l = lane_of_[lane];
-  if (l.slot != row.sequence || row.context == 0) {
+  if (l.slot != row.sequence || row.context == plan_.prefix) {
     if (l.slot >= 0 && l.slot != row.sequence) settle({static_cast<std::int64_t>(lane)});
     check(l.last_pass < pass_, "a prefill pass has no more sequences than lanes");
-    if (row.context > 0)
-      executor_->move(Phase::prefill, *cache_, *lanes_,
-                      {{place_of(cache_->cut(), row.sequence), place_of(lanes_->cut(), static_cast<std::int64_t>(lane)), row.context}});
+    if (row.context > plan_.prefix) {
+      const RowMove moved{place_of(cache_->cut(), row.sequence), place_of(lanes_->cut(), static_cast<std::int64_t>(lane)),
+                          row.context - plan_.prefix};
+      executor_->move(Phase::prefill, *cache_, *lanes_, plan_kv_movement(cache_->cut(), lanes_->cut(), {moved}));
+    }
   }
   l = {row.sequence, row.context + std::ssize(row.tokens), pass_};
   return static_cast<std::int64_t>(lane);
@@ -214,10 +229,35 @@ KvCache& Engine::bring(Phase phase, std::span<const PassInput> rows, std::vector
 PassResult Engine::forward(Phase phase, std::span<const PassInput> rows, Output output) {
   for (const PassInput& row : rows) {
     check(row.sequence >= 0 && row.sequence < plan_.sequences, "a sequence has a slot of the cache");
-    check(row.context + std::ssize(row.tokens) <= plan_.context, "a sequence stays inside its context");
+    check(row.context >= plan_.prefix && row.context + std::ssize(row.tokens) <= plan_.context, "a sequence stays inside its context");
   }
+  check(prefix_is_shared(), "a shared prefix is computed before what goes on from it");
   std::vector<std::int64_t> places;
   KvCache& cache = bring(phase, rows, places);
+  return pass(phase, rows, places, cache, output);
+}
+
+void Engine::share_prefix(std::span<const std::int32_t> tokens) {
+  check(std::ssize(tokens) == plan_.prefix && !prefix_is_shared(), "the plan's prefix is shared once");
+  const auto cache_of = [&](const KvCut& cut) { return KvCache(cut, mesh_.coord(), plan_.kv, config_, plan_.prefix); };
+  KvCache computed = cache_of(kv_cut(config_, plan_.torus, plan_.prefill, 1));
+  for (std::int64_t done = 0; done < plan_.prefix; done += plan_.chunk) {
+    const auto count = static_cast<std::size_t>(std::min(plan_.chunk, plan_.prefix - done));
+    const PassInput row{0, done, tokens.subspan(static_cast<std::size_t>(done), count)};
+    pass(Phase::prefill, std::span(&row, 1), {0}, computed, Output::none);
+  }
+  for (KvCache* const cache : {cache_.get(), lanes_.get()}) {
+    if (cache == nullptr) continue;
+    KvCache prefix = cache_of(everywhere(cache->cut()));
+    for (const KvWave& wave : plan_kv_distribution(computed.cut(), prefix.cut(), {0, 0, plan_.prefix}))
+      executor_->move(Phase::prefill, wave.from_after ? prefix : computed, prefix, wave.moves);
+    cache->share(std::move(prefix));
+  }
+}
+
+// One pass of rows that have these places in the cache.
+PassResult Engine::pass(Phase phase, std::span<const PassInput> rows, const std::vector<std::int64_t>& places, KvCache& cache,
+                        Output output) {
   const BatchPlan batch(cache.cut(), places);
   PassShape shape{phase, std::vector<PassRow>(static_cast<std::size_t>(batch.rows())), output};
   for (std::size_t i = 0; i < rows.size(); ++i) shape.rows[i] = {std::ssize(rows[i].tokens), rows[i].context};

@@ -186,9 +186,8 @@ void Executor::count(const PreparedProgram::Collective& c, const LinkCounts& sen
     }
 }
 
-void Executor::move(Phase phase, KvCache& before, KvCache& after, const std::vector<RowMove>& rows) {
+void Executor::move(Phase phase, KvCache& before, KvCache& after, const KvMoves& moves) {
   const auto start = std::chrono::steady_clock::now();
-  const std::vector<KvMove> moves = plan_kv_movement(before.cut(), after.cut(), rows);
   PreparedProgram::Collective c;
   for (auto& directions : c.row) directions.fill(-1);
   const auto head_bytes = [&](std::int64_t positions) { return before.layer(0).bytes_of(positions); };

@@ -31,6 +31,7 @@ class Batch {
         slots_(static_cast<std::size_t>(engine.plan().sequences)) {}
 
   std::vector<Generated> run() {
+    share_prefix();
     // The first prompts are all prefilled before decoding begins; those that take a slot later are prefilled chunk by chunk
     // between decode steps, so that nobody waits for a long prompt.
     bool decoding = false;
@@ -43,11 +44,22 @@ class Batch {
   }
 
  private:
+  void share_prefix() {
+    const auto shared = static_cast<std::size_t>(engine_.plan().prefix);
+    if (shared == 0 || texts_.empty() || engine_.prefix_is_shared()) return;
+    for (const std::vector<std::int32_t>& t : texts_)
+      check(t.size() > shared && std::equal(t.begin(), t.begin() + static_cast<std::ptrdiff_t>(shared), texts_[0].begin()),
+            "every prompt begins with the plan's prefix");
+    const Clock clock;
+    engine_.share_prefix(std::span(texts_[0]).first(shared));
+    timing_.prefill_s += clock.seconds();
+    timing_.prefill_tokens += static_cast<std::int64_t>(shared);
+  }
   // True while a slot is taken.
   bool fill_slots() {
     bool taken = false;
     for (Slot& slot : slots_) {
-      if (slot.sequence == nobody && next_ < texts_.size()) slot = {next_++, 0};
+      if (slot.sequence == nobody && next_ < texts_.size()) slot = {next_++, engine_.plan().prefix};
       taken = taken || slot.sequence != nobody;
     }
     return taken;
@@ -161,6 +173,15 @@ std::vector<std::int64_t> next_pass(const std::vector<std::int64_t>& remaining, 
     ++rows;
   }
   return share;
+}
+
+std::int64_t shared_prefix(const std::vector<std::vector<std::int32_t>>& prompts) {
+  constexpr std::ptrdiff_t least = 32;  // below that, keeping it apart costs more than computing it again
+  if (prompts.size() < 2) return 0;
+  std::ptrdiff_t shared = std::ssize(prompts[0]) - 1;  // each keeps a token of its own
+  for (const std::vector<std::int32_t>& p : prompts)
+    shared = std::min({shared, std::ssize(p) - 1, std::mismatch(p.begin(), p.end(), prompts[0].begin(), prompts[0].end()).first - p.begin()});
+  return shared < least ? 0 : shared;
 }
 
 std::vector<Generated> generate(Engine& engine, const std::vector<std::vector<std::int32_t>>& prompts,

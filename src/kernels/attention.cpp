@@ -27,25 +27,45 @@ void softmax(float* scores, std::int64_t first, std::int64_t end, std::int64_t a
   std::fill(scores + end, scores + all, 0.0F);
 }
 
-// `count` queries of one head, from token `first` of the row.
+// The keys and values of one head of one sequence: those that all sequences share, then its own, in the order of positions.
+struct HeadCache {
+  Matrix keys[2], values[2];
+};
+
+HeadCache head_cache(const KvLayer& cache, std::int64_t sequence, std::int64_t slot, std::int64_t reach, std::int64_t Q) {
+  HeadCache head;
+  if (const KvLayer* const shared = cache.prefix()) {
+    head.keys[0] = {shared->type(), shared->positions(), Q, shared->keys(0, slot)};
+    head.values[0] = {shared->type(), shared->positions(), Q, shared->values(0, slot)};
+  }
+  head.keys[1] = {cache.type(), reach - cache.shared(), Q, cache.keys(sequence, slot)};
+  head.values[1] = {cache.type(), reach - cache.shared(), Q, cache.values(sequence, slot)};
+  return head;
+}
+
+// `count` queries of one head, from token `first` of the row. A sum runs over the shared positions and on over the own
+// ones: sharing changes no bit.
 void attend_tile(const AttentionShape& shape, const AttentionRow& row, std::int64_t first, std::int64_t count,
-                 const float* q, std::int64_t stride, const Matrix& keys, const Matrix& values, float* out, Scratch& scratch) {
+                 const float* q, std::int64_t stride, const KvLayer& cache, std::int64_t slot, float* out, Scratch& scratch) {
   const std::int64_t Q = shape.Q, reach = row.context + first + count;
   scratch.queries.resize(static_cast<std::size_t>(tile * Q));
   scratch.outputs.resize(static_cast<std::size_t>(tile * Q));
   scratch.scores.resize(static_cast<std::size_t>(tile * reach));
   for (std::int64_t i = 0; i < count; ++i)
     for (std::int64_t c = 0; c < Q; ++c) scratch.queries[static_cast<std::size_t>(i * Q + c)] = q[i * stride + c] * shape.scale;
+  const HeadCache head = head_cache(cache, row.sequence, slot, reach, Q);
   float* const scores = scratch.scores.data();
-  simd().dots(scratch.queries.data(), count, keys, 0, reach, scores, reach);
+  const std::int64_t shared = head.keys[0].rows;
+  if (shared > 0) simd().dots(scratch.queries.data(), count, head.keys[0], 0, shared, scores, reach);
+  simd().dots(scratch.queries.data(), count, head.keys[1], 0, reach - shared, scores + shared, reach);
   for (std::int64_t i = 0; i < count; ++i) {
     const std::int64_t end = reach - count + i + 1;
     softmax(scores + i * reach, shape.window > 0 ? std::max<std::int64_t>(0, end - shape.window) : 0, end, reach);
   }
-  Matrix reached = values;
-  reached.rows = reach;
-  simd().weighted_rows(scores, count, reach, reached, scratch.outputs.data(), Q);
-  for (std::int64_t i = 0; i < count; ++i) std::copy_n(scratch.outputs.data() + i * Q, Q, out + i * stride);
+  float* const outputs = scratch.outputs.data();
+  if (shared > 0) simd().weighted_rows(scores, count, reach, head.values[0], false, outputs, Q);
+  simd().weighted_rows(scores + shared, count, reach, head.values[1], shared > 0, outputs, Q);
+  for (std::int64_t i = 0; i < count; ++i) std::copy_n(outputs + i * Q, Q, out + i * stride);
 }
 
 }  // namespace
@@ -75,7 +95,7 @@ void KvLayer::copy_in(std::int64_t sequence, std::int64_t slot, std::int64_t pos
 }
 
 void KvLayer::store(std::int64_t sequence, std::int64_t slot, std::int64_t position, const float* key, const float* value) {
-  const std::int64_t element = ((sequence * slots_ + slot) * positions_ + position) * Q_;
+  const std::int64_t element = ((sequence * slots_ + slot) * positions_ + position - shared()) * Q_;
   if (type_ == DType::f32) {
     std::memcpy(keys_.data() + element * 4, key, static_cast<std::size_t>(Q_) * 4);
     std::memcpy(values_.data() + element * 4, value, static_cast<std::size_t>(Q_) * 4);
@@ -104,9 +124,7 @@ void attention(const AttentionShape& shape, std::span<const AttentionRow> rows, 
     for (std::int64_t i = count; i < here; ++i) std::fill_n(out + at + i * stride, shape.Q, 0.0F);
     if (count == 0) continue;
     const int slot = slot_of[static_cast<std::size_t>(h)];
-    const Matrix keys{cache.type(), cache.positions(), shape.Q, cache.keys(row.sequence, slot)};
-    const Matrix values{cache.type(), cache.positions(), shape.Q, cache.values(row.sequence, slot)};
-    attend_tile(shape, row, first, count, q + at, stride, keys, values, out + at, scratch);
+    attend_tile(shape, row, first, count, q + at, stride, cache, slot, out + at, scratch);
   }
 }
 

@@ -102,10 +102,11 @@ void dots(const float* x, std::int64_t n, const Matrix& w, std::int64_t first, s
 
 template <int rows, class T>
 inline void weighted_block(const float* p, std::int64_t p_stride, const T* w, std::int64_t count, std::int64_t columns,
-                           float* out, std::int64_t out_stride) {
+                           bool onto, float* out, std::int64_t out_stride) {
   for (std::int64_t c = 0; c < columns; c += lanes) {
     const std::int64_t here = columns - c < lanes ? columns - c : lanes;
     Floats sums[rows] = {};
+    for (int r = 0; r < rows && onto; ++r) std::memcpy(&sums[r], out + r * out_stride + c, static_cast<std::size_t>(here) * sizeof(float));
     for (std::int64_t s = 0; s < count; ++s) {
       Floats wv;
       if (here == lanes) load(wv, w + s * columns + c);
@@ -117,21 +118,21 @@ inline void weighted_block(const float* p, std::int64_t p_stride, const T* w, st
 }
 
 template <class T>
-void weighted_of(const float* p, std::int64_t n, std::int64_t p_stride, const T* w, const Matrix& m, float* out,
+void weighted_of(const float* p, std::int64_t n, std::int64_t p_stride, const T* w, const Matrix& m, bool onto, float* out,
                  std::int64_t out_stride) {
   std::int64_t r = 0;
   for (; r + 4 <= n; r += 4)
-    weighted_block<4>(p + r * p_stride, p_stride, w, m.rows, m.columns, out + r * out_stride, out_stride);
+    weighted_block<4>(p + r * p_stride, p_stride, w, m.rows, m.columns, onto, out + r * out_stride, out_stride);
   for (; r < n; ++r)
-    weighted_block<1>(p + r * p_stride, p_stride, w, m.rows, m.columns, out + r * out_stride, out_stride);
+    weighted_block<1>(p + r * p_stride, p_stride, w, m.rows, m.columns, onto, out + r * out_stride, out_stride);
 }
 
-void weighted_rows(const float* p, std::int64_t n, std::int64_t p_stride, const Matrix& w, float* out,
+void weighted_rows(const float* p, std::int64_t n, std::int64_t p_stride, const Matrix& w, bool onto, float* out,
                    std::int64_t out_stride) {
   if (w.type == DType::bf16)
-    weighted_of(p, n, p_stride, static_cast<const std::uint16_t*>(w.data), w, out, out_stride);
+    weighted_of(p, n, p_stride, static_cast<const std::uint16_t*>(w.data), w, onto, out, out_stride);
   else
-    weighted_of(p, n, p_stride, static_cast<const float*>(w.data), w, out, out_stride);
+    weighted_of(p, n, p_stride, static_cast<const float*>(w.data), w, onto, out, out_stride);
 }
 
 }  // namespace

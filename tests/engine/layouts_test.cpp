@@ -207,6 +207,49 @@ TEST_CASE("a turn of a conversation is prefilled onto what decoding left in the 
   }
 }
 
+TEST_CASE("a prefix that all sequences share is kept once, and changes no bit") {
+  for (const char* model : {"llama_gqa", "palm"}) {
+    CAPTURE(model);
+    const GoldenFile file(model);
+    const std::vector<std::int32_t> ids = golden_sequences(model)[2].ids;
+    const std::size_t shared = ids.size() - 3;
+    std::vector<std::vector<std::int32_t>> prompts(5, {ids.begin(), ids.begin() + static_cast<std::ptrdiff_t>(shared)});
+    for (std::size_t i = 0; i < prompts.size(); ++i)
+      for (std::size_t own = 0; own <= i; ++own) prompts[i].push_back(ids[(i + own) % ids.size()]);
+    for (const Torus& torus : tori()) {
+      CAPTURE(to_text(torus));
+      const Mesh mesh(torus, 60);
+      for (const auto& [prefill, decode] : {std::pair("ws2d/head", "ws2d/batch"), std::pair("ws2d/batch_x", "ws2d/batch_x"),
+                                            std::pair("wg_xyz/batch", "ws2d/batch_xy"), std::pair("ws1d/head", "ws1d/head")}) {
+        CAPTURE(text(prefill, " then ", decode));
+        const auto logits_of_all = [&](std::int64_t prefix) {
+          Plan plan = plan_of(file, torus, prefill, decode, prompts.size());
+          plan.prefix = prefix;
+          Engine engine(*file, plan, mesh);
+          if (prefix > 0) engine.share_prefix(std::span(ids).first(shared));
+          std::vector<PassInput> rows;
+          for (std::size_t i = 0; i < prompts.size(); ++i)
+            rows.push_back({static_cast<std::int64_t>(i), prefix, std::span(prompts[i]).subspan(static_cast<std::size_t>(prefix))});
+          std::vector<float> logits;
+          // As many rows as prefill's own cut has places for.
+          const auto most = static_cast<std::size_t>(engine.most_prefill_rows());
+          for (std::size_t i = 0; i < rows.size(); i += most) {
+            const auto part = engine.forward(Phase::prefill, std::span(rows).subspan(i, std::min(most, rows.size() - i)), Output::logits).logits;
+            logits.insert(logits.end(), part.begin(), part.end());
+          }
+          for (std::size_t i = 0; i < rows.size(); ++i)
+            rows[i] = {rows[i].sequence, rows[i].context + std::ssize(rows[i].tokens), std::span(prompts[i]).first(1)};
+          const auto next = engine.forward(Phase::decode, rows, Output::logits).logits;
+          logits.insert(logits.end(), next.begin(), next.end());
+          check_traffic(engine);
+          return logits;
+        };
+        CHECK(logits_of_all(static_cast<std::int64_t>(shared)) == logits_of_all(0));
+      }
+    }
+  }
+}
+
 TEST_CASE("replicated keys and values give the same logits") {
   const GoldenFile file("palm");
   const auto golden = golden_sequences("palm");

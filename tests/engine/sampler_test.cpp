@@ -124,3 +124,16 @@ TEST_CASE("prefill passes take every token once, within their limits, and are at
 TEST_CASE("a chunk larger than the pass still goes alone") {
   CHECK(next_pass({3000, 3000}, 2500, 2048, 64) == std::vector<std::int64_t>{2500, 0});
 }
+
+TEST_CASE("prompts share a prefix where it is long enough, and each keeps a token of its own") {
+  const auto prompt = [](std::int32_t same, std::int32_t last) {
+    std::vector<std::int32_t> p(static_cast<std::size_t>(same), 7);
+    p.push_back(last);
+    return p;
+  };
+  CHECK(shared_prefix({prompt(40, 1), prompt(40, 2), prompt(50, 7)}) == 40);
+  CHECK(shared_prefix({prompt(40, 7), prompt(40, 7)}) == 40);
+  CHECK(shared_prefix({prompt(20, 1), prompt(20, 2)}) == 0);
+  CHECK(shared_prefix({prompt(40, 1)}) == 0);
+  CHECK(shared_prefix({prompt(40, 1), {}}) == 0);
+}

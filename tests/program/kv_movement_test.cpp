@@ -94,3 +94,28 @@ TEST_CASE("a regular movement brings each chip r2 m2 - min(r1, r2) min(m1, m2) h
             CHECK(n == r2 * m2 - std::min(r1, r2) * std::min(m1, m2));
         }
 }
+
+TEST_CASE("what all sequences share reaches every chip in waves, from no chip to more than an axis") {
+  for (const Torus& t : tori)
+    for (const ModelConfig& c : {heads(9, 9), heads(9, 3), heads(12, 1), heads(24, 4)})
+      for (const char* from : attentions)
+        for (const char* to : attentions) {
+          const KvCut before = cut_of(c, t, from, 1);
+          KvCut after = cut_of(c, t, to, 1);
+          after.everywhere = true;
+          after.rows = 1;
+          std::set<std::pair<int, int>> there;
+          for (const KvWave& wave : plan_kv_distribution(before, after, {0, 0, 5})) {
+            std::set<std::pair<int, int>> arriving;
+            for (const KvMove& m : wave.moves) {
+              if (wave.from_after) CHECK(there.count({m.from, m.head}) == 1);
+              else CHECK(before.rows_of(coord_of(t, m.from)).begin == 0);
+              arriving.insert({m.to, m.head});
+            }
+            there.merge(arriving);
+          }
+          std::size_t wanted = 0;
+          for (int rank = 0; rank < t.size(); ++rank) wanted += after.slots_of(coord_of(t, rank)).size();
+          CHECK(there.size() == wanted);
+        }
+}

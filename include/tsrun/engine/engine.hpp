@@ -30,7 +30,8 @@ struct Plan {
   std::optional<DType> weights;     // held as; nothing: as stored
   DType kv = DType::bf16;
   std::int64_t sequences = 1;       // slots of the cache
-  std::int64_t context = 0;         // positions of each
+  std::int64_t context = 0;         // positions of each, shared ones included
+  std::int64_t prefix = 0;          // first positions that all sequences share: computed and kept once
   std::int64_t chunk = 512;         // new tokens of a sequence in one prefill pass, at most
   std::int64_t pass_tokens = 2048;  // of all sequences together, at most (a single chunk may exceed it)
   // Sequences that are prefilled together at most: where prefill cuts attention in another way than decode, each needs a
@@ -55,6 +56,9 @@ class Engine {
   // ranks of a host would need more memory than it has. All ranks throw alike.
   Engine(const ModelFile& file, const Plan& plan, const Mesh& mesh);
 
+  // The tokens of the plan's prefix, before anything else; every row's context then begins behind them.
+  void share_prefix(std::span<const std::int32_t> tokens);
+  bool prefix_is_shared() const { return cache_->shared() == plan_.prefix; }
   // `sequence` of a row is its slot, 0 to sequences - 1. Results are in the order of the rows.
   PassResult forward(Phase phase, std::span<const PassInput> rows, Output output);
 
@@ -78,6 +82,7 @@ class Engine {
     std::int64_t last_pass = 0;
   };
   const PreparedProgram& program_for(Phase phase, const PassShape& shape);
+  PassResult pass(Phase phase, std::span<const PassInput> rows, const std::vector<std::int64_t>& places, KvCache& cache, Output output);
   void load(const ModelFile& file);
   KvCache& bring(Phase phase, std::span<const PassInput> rows, std::vector<std::int64_t>& places);
   std::int64_t lane_for(const PassInput& row);

@@ -79,8 +79,8 @@ class Executor {
   PreparedProgram prepare(Program program);
   // `rows`: as many as the program's padded B. The result stays valid until the next run: program.result's local elements.
   const float* run(const PreparedProgram& prepared, std::span<const PassInput> rows, KvCache& cache);
-  // Moves sequences from one cache to one of another cut, and counts what that sends in the phase.
-  void move(Phase phase, KvCache& before, KvCache& after, const std::vector<RowMove>& rows);
+  // Moves heads of sequences from one cache to one of another cut, and counts what that sends in the phase.
+  void move(Phase phase, KvCache& before, KvCache& after, const KvMoves& moves);
 
   const std::vector<TrafficRow>& traffic() const { return traffic_; }
   const Seconds& seconds() const { return seconds_; }

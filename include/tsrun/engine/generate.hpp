@@ -43,6 +43,9 @@ struct GenerateTiming {
 std::vector<Generated> generate(Engine& engine, const std::vector<std::vector<std::int32_t>>& prompts,
                                 const GenerateOptions& options, GenerateTiming& timing);
 
+// Tokens with which all prompts begin, for the plan; 0 where they are too few to be kept once.
+std::int64_t shared_prefix(const std::vector<std::vector<std::int32_t>>& prompts);
+
 // New tokens of each sequence in the next prefill pass, given what each still has: as many as possible, so that at most
 // a quarter of the pass is padding, and no more than chunk each, pass_tokens together and most_rows sequences. 0 for those
 // that wait.

@@ -1,8 +1,11 @@
 // Causal attention of new tokens over one layer's cache.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "tsrun/core/dtype.hpp"
@@ -10,26 +13,32 @@
 namespace tsrun {
 
 // One layer of a chip's cache: keys and values of every slot sequence and key/value head, [sequence][J][S][Q], f32 or
-// bf16. Keys are rotated.
+// bf16. Keys are rotated. Positions that all sequences share may be kept once, in a layer of one sequence before theirs.
 class KvLayer {
  public:
   KvLayer(DType type, std::int64_t sequences, std::int64_t slots, std::int64_t positions, std::int64_t Q);
-  // Writes one head's key and value (Q numbers each) of one position.
+  // The positions before those of every sequence. Nothing has been stored yet.
+  void share(std::shared_ptr<const KvLayer> prefix) { prefix_ = std::move(prefix); }
+  const KvLayer* prefix() const { return prefix_.get(); }
+  std::int64_t shared() const { return prefix_ ? prefix_->positions_ : 0; }  // positions
+
+  // Writes one head's key and value (Q numbers each) of one position, counted from the beginning of the text.
   void store(std::int64_t sequence, std::int64_t slot, std::int64_t position, const float* key, const float* value);
   const void* keys(std::int64_t sequence, std::int64_t slot) const { return at(keys_, sequence, slot); }
   const void* values(std::int64_t sequence, std::int64_t slot) const { return at(values_, sequence, slot); }
-  // The first positions of one head, keys then values, as they lie here: what a cache of the same kind takes over.
+  // The first own positions of one head, keys then values, as they lie here: what a cache of the same kind takes over.
   std::int64_t bytes_of(std::int64_t positions) const { return 2 * positions * Q_ * bits(type_) / 8; }
   void copy_out(std::int64_t sequence, std::int64_t slot, std::int64_t positions, std::byte* to) const;
   void copy_in(std::int64_t sequence, std::int64_t slot, std::int64_t positions, const std::byte* from);
   DType type() const { return type_; }
-  std::int64_t positions() const { return positions_; }
+  std::int64_t positions() const { return positions_; }  // of each sequence, the shared ones not counted
 
  private:
   const void* at(const std::vector<std::byte>& half, std::int64_t sequence, std::int64_t slot) const;
   DType type_;
   std::int64_t slots_, positions_, Q_;
   std::vector<std::byte> keys_, values_;
+  std::shared_ptr<const KvLayer> prefix_;
 };
 
 struct AttentionRow {

@@ -29,8 +29,8 @@ struct SimdKernels {
   // y[i * y_stride + j] = dot(x + i * columns, row first + j of w) for i < n, j < count
   void (*dots)(const float* x, std::int64_t n, const Matrix& w, std::int64_t first, std::int64_t count, float* y,
                std::int64_t y_stride);
-  // out[i][c] = sum over s < w.rows, in order, of p[i * p_stride + s] * w[s][c]
-  void (*weighted_rows)(const float* p, std::int64_t n, std::int64_t p_stride, const Matrix& w, float* out,
+  // out[i][c] (+)= sum over s < w.rows, in order, of p[i * p_stride + s] * w[s][c]; added to what is there where `onto`
+  void (*weighted_rows)(const float* p, std::int64_t n, std::int64_t p_stride, const Matrix& w, bool onto, float* out,
                         std::int64_t out_stride);
 };
 const SimdKernels& simd();

@@ -21,9 +21,10 @@ struct KvCut {
   AxisSet batch;         // N
   std::int64_t rows = 0;
   HeadPlacement heads;
+  bool everywhere = false;  // every chip has all rows, of the heads that the cut gives it: what all sequences share
 
-  int blocks() const { return torus.size(batch); }  // into which the sequences are cut
-  Range rows_of(const Coord& chip) const { return shard(torus, axis_order.only(batch), chip, rows); }
+  int blocks() const { return everywhere ? 1 : torus.size(batch); }  // into which the sequences are cut
+  Range rows_of(const Coord& chip) const { return everywhere ? Range{0, rows} : shard(torus, axis_order.only(batch), chip, rows); }
   // The key/value heads of a chip's slots, ascending.
   std::vector<int> slots_of(const Coord& chip) const;
   int most_slots() const;
@@ -49,6 +50,15 @@ struct KvMove {
 };
 
 // Ordered by (from, to); the same list on every rank.
-std::vector<KvMove> plan_kv_movement(const KvCut& before, const KvCut& after, const std::vector<RowMove>& rows);
+using KvMoves = std::vector<KvMove>;
+KvMoves plan_kv_movement(const KvCut& before, const KvCut& after, const std::vector<RowMove>& rows);
+
+// One row to every chip, in waves along x, y and z, so that nobody sends to all: a chip that got a head in one wave gives
+// it on in the next.
+struct KvWave {
+  bool from_after = false;  // the source is the cache that is being filled
+  KvMoves moves;
+};
+std::vector<KvWave> plan_kv_distribution(const KvCut& before, const KvCut& after, const RowMove& row);
 
 }  // namespace tsrun
