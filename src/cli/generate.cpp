@@ -181,7 +181,6 @@ int run_generate(const Arguments& a, const Console& console, const MpiSession& s
 
   if (console.verbose()) std::cerr << to_text(plan) << "\n";
   Engine engine(job.file(), plan, job.mesh());
-  if (a.flag("explain") && console.prints()) std::cout << explain_plan(engine, ids);
   Stream stream(console, job, prompts);
   Progress progress(console.reports() && ids.size() > 1, "generate");
   std::size_t done = 0;
@@ -196,6 +195,7 @@ int run_generate(const Arguments& a, const Console& console, const MpiSession& s
   const std::vector<Generated> results = generate(engine, ids, options, timing);
 
   const RunFacts facts = gather_facts(engine, job.mesh());
+  if (a.flag("explain") && console.prints()) std::cout << "\n" << explain_run(engine, ids, facts);
   if (console.reports()) std::cerr << report_text(engine, facts, timing, job.facts());
   if (!console.json_wanted()) return 0;
   Json document = envelope("generate", job.facts());

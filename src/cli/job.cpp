@@ -3,9 +3,7 @@
 #include <algorithm>
 
 #include "tsrun/core/text.hpp"
-#include "tsrun/cost/volume.hpp"
 #include "tsrun/kernels/threads.hpp"
-#include "tsrun/program/explain.hpp"
 
 namespace tsrun::cli {
 namespace {
@@ -141,24 +139,6 @@ Ids Job::encode(const std::string& text, const std::string& where) const {
     else complaint.where = where + ": " + complaint.where;
     refuse(std::move(complaint));
   }
-}
-
-std::string explain_plan(const Engine& engine, const std::vector<Ids>& prompts) {
-  const Plan& plan = engine.plan();
-  std::int64_t longest = 1;
-  for (const Ids& ids : prompts) longest = std::max(longest, std::ssize(ids));
-  const auto rows = std::min<std::int64_t>(plan.sequences, std::ssize(prompts));
-  std::string out;
-  for (const Phase phase : {Phase::prefill, Phase::decode}) {
-    const Program program = lower(engine.config(), plan.torus, phase == Phase::prefill ? plan.prefill : plan.decode,
-                                  phase == Phase::prefill ? PassShape::uniform(phase, 1, std::min(longest, plan.chunk), 0, Output::greedy)
-                                                          : PassShape::uniform(phase, rows, 1, longest, Output::greedy));
-    const auto held = [&engine](const WeightUse& use) { return engine.held(use); };
-    out += explain(program, [&](const Step& step) {
-      return communicates(step.op) ? human_bytes(sent_bytes(program, step, held)) + " a rank" : std::string();
-    });
-  }
-  return out;
 }
 
 }  // namespace tsrun::cli

@@ -49,6 +49,4 @@ class Job {
   int threads_ = 1;
 };
 
-std::string explain_plan(const Engine& engine, const std::vector<Ids>& prompts);
-
 }  // namespace tsrun::cli

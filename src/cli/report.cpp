@@ -5,7 +5,9 @@
 #include <cstdio>
 
 #include "tsrun/core/text.hpp"
+#include "tsrun/cost/volume.hpp"
 #include "tsrun/engine/host_memory.hpp"
+#include "tsrun/program/explain.hpp"
 
 namespace tsrun::cli {
 namespace {
@@ -90,6 +92,34 @@ Json timing_json(const GenerateTiming& t, const RunFacts& facts) {
           {"compute_s", to_json(facts.compute)},
           {"transfer_s", to_json(facts.transfer)},
           {"wait_s", to_json(facts.wait)}};
+}
+
+std::string explain_run(const Engine& engine, const std::vector<Ids>& prompts, const RunFacts& facts) {
+  const Plan& plan = engine.plan();
+  std::int64_t longest = 1;
+  for (const Ids& ids : prompts) longest = std::max(longest, std::ssize(ids));
+  const auto rows = std::min<std::int64_t>(plan.sequences, std::max<std::int64_t>(1, std::ssize(prompts)));
+  std::string out;
+  for (const Phase phase : {Phase::prefill, Phase::decode}) {
+    const bool prefills = phase == Phase::prefill;
+    const PassShape shape = prefills ? PassShape::uniform(phase, 1, std::min(longest, plan.chunk), 0, Output::greedy)
+                                     : PassShape::uniform(phase, rows, 1, longest, Output::greedy);
+    const Program program = lower(engine.config(), plan.torus, prefills ? plan.prefill : plan.decode, shape);
+    out += explain(program, [&](const Step& step) {
+      if (!communicates(step.op)) return std::string();
+      std::int64_t calls = 0;
+      double counted = 0, predicted = 0;
+      for (const RunFacts::Traffic& t : facts.traffic) {
+        if (t.row.phase != phase || t.row.step != name(step.op) || t.row.tensor != moved_names(program, step)) continue;
+        calls = std::max(calls, t.row.calls);
+        counted += t.bytes_mean;
+        predicted += t.predicted_mean;
+      }
+      const double call = sent_bytes(program, step, [&engine](const WeightUse& use) { return engine.held(use); });
+      return text(bytes(call), " a call; run: ", calls, " calls, sent ", bytes(counted), ", predicted ", bytes(predicted));
+    });
+  }
+  return out;
 }
 
 std::string report_text(const Engine& engine, const RunFacts& facts, const GenerateTiming& t, const JobFacts& job) {

@@ -60,7 +60,6 @@ int run_score(const Arguments& a, const Console& console, const MpiSession& sess
   Plan plan = job.plan(a, 1, longest, 0);
   plan.widest = a.has("logits") ? Output::all_logits : Output::score;
   Engine engine(job.file(), plan, job.mesh());
-  if (a.flag("explain") && console.prints()) std::cout << explain_plan(engine, texts);
   const std::vector<std::vector<float>> scores = score(engine, texts);
   if (const auto path = a.text("logits")) dump_logits(engine, texts, *path, job);
 
@@ -71,6 +70,7 @@ int run_score(const Arguments& a, const Console& console, const MpiSession& sess
   for (const Ids& ids : texts) tokens += std::ssize(ids);
   const double perplexity = scored > 0 ? std::exp(nll / static_cast<double>(scored)) : 0;
   const RunFacts facts = gather_facts(engine, job.mesh());
+  if (a.flag("explain") && console.prints()) std::cout << explain_run(engine, texts, facts);
   if (console.prints()) std::cout << text(tokens, " tokens, nll ", nll, ", perplexity ", perplexity, "\n");
   if (!console.json_wanted()) return 0;
   Json document = envelope("score", job.facts());

@@ -10,8 +10,8 @@
 namespace tsrun {
 namespace {
 
-// The library, its buffers and the program itself, beside what the plan holds.
-constexpr std::int64_t process_overhead = 64 << 20;
+// What the libraries will still take beside what the plan holds.
+constexpr std::int64_t library_reserve = 32 << 20;
 
 Program largest_pass(const ModelConfig& config, const Plan& plan, Phase phase) {
   const std::int64_t L = phase == Phase::decode ? 1 : std::min(plan.chunk, plan.context);
@@ -81,7 +81,7 @@ void refuse_impossible(const ModelFile& file, const Plan& plan) {
 }
 
 void give_up_if_too_large(const Memory& memory, const Mesh& mesh) {
-  const std::int64_t each = memory.peak() + process_overhead, together = each * mesh.ranks_on_host();
+  const std::int64_t each = memory.peak() - memory.process + library_reserve, together = each * mesh.ranks_on_host();
   const std::int64_t available = available_memory();
   std::optional<Error> mine;
   if (available >= 0 && together > available)
@@ -143,6 +143,7 @@ Engine::Engine(const ModelFile& file, const Plan& plan, const Mesh& mesh) : conf
   refuse_impossible(file, plan);
   refuse_disagreement(text(to_text(plan), ", model ", config_.name, " of ", config_.parameters(), " parameters"), mesh);
   memory_ = predict_memory(file, plan);
+  memory_.process = mesh.max({peak_resident()})[0];
   give_up_if_too_large(memory_, mesh);
   mesh.together("loading the model", [&] { load(file); });
   executor_ = std::make_unique<Executor>(mesh_, config_, *weights_);

@@ -18,3 +18,20 @@ TEST_CASE("f32 logits on 64 ranks are within 1e-4 of the reference's deviation")
     }
   }
 }
+
+TEST_CASE("every layout on 64 ranks") {
+  for (const char* name : {"llama_gqa", "palm"}) {
+    CAPTURE(name);
+    const GoldenFile file(name);
+    const auto golden = golden_sequences(name);
+    const Mesh mesh({4, 4, 4}, 120);
+    for (const char* ffn : {"ws1d", "ws2d", "wg_x", "wg_xy", "wg_xyz"})
+      for (const char* attention : {"head", "batch_x", "batch_xy", "batch"}) {
+        const std::string layout = text(ffn, "/", attention);
+        CAPTURE(layout);
+        Engine engine(*file, plan_for(file, mesh.torus(), layout.c_str(), 1), mesh);
+        CHECK_NEAR(logits_of(engine, golden[1].ids), golden[1].logits, 1e-4);
+        for (const TrafficRow& row : engine.traffic()) CHECK(row.bytes == row.predicted_bytes);
+      }
+  }
+}

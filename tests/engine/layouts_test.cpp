@@ -250,6 +250,22 @@ TEST_CASE("a prefix that all sequences share is kept once, and changes no bit") 
   }
 }
 
+TEST_CASE("a multiquery cache falls with the ranks where attention is cut over the batch, and not over heads") {
+  const GoldenFile file("palm");
+  for (const Torus& torus : tori()) {
+    const Mesh mesh(torus, 60);
+    const auto bytes = [&](const std::string& layout) {
+      const Engine engine(*file, plan_of(file, torus, layout, layout, 24), mesh);
+      CHECK(engine.cache_bytes() == engine.memory().kv);
+      return engine.cache_bytes();
+    };
+    const std::int64_t positions = std::min<std::int64_t>(400, file->config().context);
+    CHECK(bytes("ws2d/head") == 2 * file->config().layers * 24 * positions * file->config().Q * 4);
+    CHECK(bytes("ws2d/batch") * torus.size() == bytes("ws2d/head"));
+    CHECK(bytes("ws2d/batch_x") * torus.X == bytes("ws2d/head"));
+  }
+}
+
 TEST_CASE("replicated keys and values give the same logits") {
   const GoldenFile file("palm");
   const auto golden = golden_sequences("palm");

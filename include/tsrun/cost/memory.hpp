@@ -11,12 +11,13 @@
 namespace tsrun {
 
 struct Memory {
+  std::int64_t process = 0;      // the program and its libraries, before anything is loaded
   std::int64_t weights = 0;      // bytes of the chip's shards, padding included
   std::int64_t kv = 0;           // of the cache: sequences x slots x positions
   std::int64_t gathered = 0;     // of weights gathered for use
   std::int64_t activations = 0;  // of the values of a pass
   std::int64_t staging = 0;      // of the buffers in which collectives are packed
-  std::int64_t peak() const { return weights + kv + gathered + activations + staging; }
+  std::int64_t peak() const { return process + weights + kv + gathered + activations + staging; }
 };
 
 // Bytes of a chip's share of one stored weight, held as `type`; vectors are whole and f32.

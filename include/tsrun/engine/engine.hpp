@@ -72,6 +72,7 @@ class Engine {
   double load_seconds() const { return load_seconds_; }
   std::int64_t load_bytes() const { return load_bytes_; }
   std::int64_t weight_bytes() const { return weights_->bytes(); }
+  std::int64_t cache_bytes() const { return cache_->bytes() + (lanes_ ? lanes_->bytes() : 0); }
   DType held(const WeightUse& use) const { return weights_->matrix(use).type; }
 
  private:

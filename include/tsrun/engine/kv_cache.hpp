@@ -24,6 +24,7 @@ class KvCache {
   KvLayer& layer(std::int64_t l) { return layers_[static_cast<std::size_t>(l)]; }
   std::int64_t local_row(std::int64_t row) const;            // of a sequence that is here
   std::int64_t slot_of(int head) const;                      // of a head that is here
+  std::int64_t bytes() const;                                // shared positions not counted
 
  private:
   KvCut cut_;
