@@ -4,70 +4,114 @@
 #include <chrono>
 #include <climits>
 #include <cstring>
+#include <utility>
 
 #include "tsrun/core/integer.hpp"
 
 namespace tsrun {
 namespace {
 
-// Block `b` of a whole tensor to or from consecutive memory.
-void pack(const Strided& t, int blocks, int b, std::byte* to) {
-  const std::int64_t bytes = t.width * t.element;
-  const auto* const in = static_cast<const std::byte*>(t.in);
-  for (std::int64_t row = 0; row < t.outer; ++row)
-    std::memcpy(to + row * bytes, in + (row * blocks + b) * bytes, static_cast<std::size_t>(bytes));
-}
-void unpack(const Strided& t, int blocks, int b, const std::byte* from) {
-  const std::int64_t bytes = t.width * t.element;
-  auto* const out = static_cast<std::byte*>(t.out);
-  for (std::int64_t row = 0; row < t.outer; ++row)
-    std::memcpy(out + (row * blocks + b) * bytes, from + row * bytes, static_cast<std::size_t>(bytes));
-}
-// The other side of an all_to_all: the same block as rows of the joined dimension.
-Strided joined(const Strided& t) {
-  Strided j = t;
-  j.outer = t.outer * t.width / t.joined_width;
-  j.width = t.joined_width;
-  return j;
-}
-
+// Grows only: a shape that has passed once allocates nothing again.
 void grow(std::vector<std::byte>& buffer, std::int64_t bytes) {
   if (static_cast<std::int64_t>(buffer.size()) < bytes) buffer.resize(static_cast<std::size_t>(bytes));
 }
 
-void add(std::byte* sum, const std::byte* addend, std::int64_t bytes) {
+void copy_bytes(std::byte* to, const std::byte* from, std::int64_t bytes) { std::memcpy(to, from, static_cast<std::size_t>(bytes)); }
+
+void add_floats(std::byte* sum, const std::byte* addend, std::int64_t bytes) {
   auto* const s = reinterpret_cast<float*>(sum);
   const auto* const a = reinterpret_cast<const float*>(addend);
   for (std::int64_t i = 0; i < bytes / static_cast<std::int64_t>(sizeof(float)); ++i) s[i] += a[i];
 }
 
+// Rows of a tensor, each the `place`-th of `places` in its line.
+struct Rows {
+  std::int64_t rows, bytes, places, place;
+  std::int64_t begin(std::int64_t row) const { return (row * places + place) * bytes; }
+};
+
+// Where a tensor that begins `at` bytes into block `b` has its rows in the buffer, cut where parts of the block are:
+// visit(in the buffer, in the tensor, bytes).
+template <class Visit>
+void each_piece(const Schedule& s, const SlotBytes& slots, int b, std::int64_t at, const Rows& rows, Visit visit) {
+  const std::int64_t all = rows.rows * rows.bytes;
+  for (int part = 0; part < s.parts; ++part) {
+    std::int64_t from = std::max(slots.part(part) - at, std::int64_t{0});
+    const std::int64_t end = std::min(slots.part(part + 1) - at, all);
+    const std::int64_t there = slots.begin(part * s.blocks + b) - slots.part(part) + at;
+    for (std::int64_t row = from < end ? from / rows.bytes : 0; from < end; ++row) {
+      const std::int64_t to = std::min((row + 1) * rows.bytes, end);
+      visit(there + from, rows.begin(row) + from - row * rows.bytes, to - from);
+      from = to;
+    }
+  }
+}
+
+// The blocks of a tensor that a chip starts with or ends with: its own, or all.
+Rows own_rows(const Strided& t) { return {t.outer, t.width * t.element, 1, 0}; }
+Rows rows_at(const Strided& t, int blocks, int place) { return {t.outer, t.width * t.element, blocks, place}; }
+// After an all_to_all: the same block as rows of the joined dimension.
+Rows joined_rows(const Strided& t, int blocks, int place) {
+  return {t.outer * t.width / t.joined_width, t.joined_width * t.element, blocks, place};
+}
+
+// Which chip's the block of an all_to_all is (schedule.hpp): the number of the one that it goes to, and the place in the
+// joined dimension, which has the group's axes in the reverse order (programs.md section 1), of the one that it comes from.
+struct Ends {
+  int to = 0, from = 0;
+};
+Ends ends_of(const Torus& torus, const AxisStack& group, const Coord& me, int block) {
+  Ends ends;
+  int weight = 1;
+  for (const Axis a : group.reversed()) {
+    const int k = torus.size(a), digit = block % k;
+    ends.to += (me.at(a) + digit) % k * weight;
+    ends.from = ends.from * k + (me.at(a) + k - digit) % k;
+    weight *= k;
+    block /= k;
+  }
+  return ends;
+}
+
+// Whether a message may be received where its blocks belong.
+bool lies_down(const Move& m) { return m.action == Action::place && m.receive.repeat == 1; }
+
 }  // namespace
 
-void Collectives::post(const Round& round, std::int64_t bytes, LinkCounts& counts) {
+void Collectives::post(const Round& round, const SlotBytes& slots, LinkCounts& counts) {
   std::int64_t incoming = 0, packed = 0;
   for (const Move& m : round) {
-    incoming += m.receive.total() * bytes;
-    packed += m.send.repeat > 1 ? m.send.total() * bytes : 0;
+    if (!lies_down(m)) incoming += slots.bytes(m.receive);
+    if (m.send.repeat > 1) packed += slots.bytes(m.send);
   }
   grow(received_, incoming);
   grow(sending_, packed);
   requests_.clear();
   std::byte* landing = received_.data();
   std::byte* leaving = sending_.data();
+  const Torus& torus = mesh_.torus();
   for (const Move& m : round) {
     const int tag = static_cast<int>(m.axis) * 2 + static_cast<int>(m.direction);
-    check(std::max(m.send.total(), m.receive.total()) * bytes <= INT_MAX, "a message's bytes are counted by an int");
-    const auto out = static_cast<int>(m.send.total() * bytes), in = static_cast<int>(m.receive.total() * bytes);
-    if (in > 0)
-      MPI_Irecv(landing, in, MPI_BYTE, mesh_.neighbour(m.axis, opposite(m.direction), m.hops), tag, mesh_.comm(), &requests_.emplace_back());
-    landing += in;
+    const std::int64_t in = slots.bytes(m.receive), out = slots.bytes(m.send);
+    check(std::max(in, out) <= INT_MAX, "a message's bytes are counted by an int");
+    if (in > 0) {
+      std::byte* const to = lies_down(m) ? buffer_ + slots.begin(m.receive.first) : landing;
+      MPI_Irecv(to, static_cast<int>(in), MPI_BYTE, rank_of(torus, sender_to(m, torus, mesh_.coord())), tag, mesh_.comm(),
+                &requests_.emplace_back());
+      if (to == landing) landing += in;
+    }
     if (out == 0) continue;
-    const std::byte* from = block(m.send.first, bytes);
+    const std::byte* from = buffer_ + slots.begin(m.send.first);
     if (m.send.repeat > 1) {
       from = leaving;
-      m.send.each_run([&](int first, int count) { leaving = std::copy_n(block(first, bytes), count * bytes, leaving); });
+      m.send.each_run([&](int first, int count) {
+        const std::int64_t bytes = slots.begin(first + count) - slots.begin(first);
+        copy_bytes(leaving, buffer_ + slots.begin(first), bytes);
+        leaving += bytes;
+      });
     }
-    MPI_Isend(from, out, MPI_BYTE, mesh_.neighbour(m.axis, m.direction, m.hops), tag, mesh_.comm(), &requests_.emplace_back());
+    MPI_Isend(from, static_cast<int>(out), MPI_BYTE, rank_of(torus, receiver_of(m, torus, mesh_.coord())), tag, mesh_.comm(),
+              &requests_.emplace_back());
     LinkCount& count = counts[static_cast<std::size_t>(m.axis)][static_cast<std::size_t>(m.direction)];
     count.messages += 1;
     count.bytes += out;
@@ -75,86 +119,107 @@ void Collectives::post(const Round& round, std::int64_t bytes, LinkCounts& count
 }
 
 // What has arrived goes where it belongs.
-void Collectives::take(const Round& round, std::int64_t bytes) {
-  const std::byte* landing = received_.data();
-  for (const Move& m : round)
-    m.receive.each_run([&](int first, int count) {
-      if (m.action == Action::place) std::memcpy(block(first, bytes), landing, static_cast<std::size_t>(count * bytes));
-      else add(block(first, bytes), landing, count * bytes);
-      landing += count * bytes;
+void Collectives::take(const Round& round, const SlotBytes& slots) {
+  const auto settle = [&](const Blocks& blocks, bool adds, const std::byte* from) {
+    blocks.each_run([&](int first, int count) {
+      const std::int64_t bytes = slots.begin(first + count) - slots.begin(first);
+      (adds ? add_floats : copy_bytes)(buffer_ + slots.begin(first), from, bytes);
+      from += bytes;
     });
-}
-
-// All moves of the round bring an addend of the same blocks, from chips of one axis.
-void Collectives::add_in_order(const Round& round, std::int64_t bytes) {
-  const Axis a = round[0].axis;
-  const int k = mesh_.torus().size(a), me = mesh_.coord().at(a);
-  const std::int64_t each = round[0].receive.total() * bytes;
-  std::byte* const own = block(round[0].receive.first, bytes);
-  const auto addend = [&](int chip) -> const std::byte* {
-    for (std::size_t m = 0; m < round.size(); ++m)
-      if ((me - round[m].hops + k) % k == chip) return received_.data() + static_cast<std::int64_t>(m) * each;
-    return own;
   };
-  grow(sending_, each);
-  std::memcpy(sending_.data(), addend(0), static_cast<std::size_t>(each));
-  for (int chip = 1; chip < k; ++chip) add(sending_.data(), addend(chip), each);
-  std::memcpy(own, sending_.data(), static_cast<std::size_t>(each));
+  std::byte* landing = received_.data();
+  std::byte* before = nullptr;  // the sum of the addends that come before the own one
+  const Move* summed = nullptr;
+  for (const Move& m : round) {
+    if (m.receive.total() == 0 || lies_down(m)) continue;
+    const std::int64_t bytes = slots.bytes(m.receive);
+    if (m.action == Action::add_before) {
+      if (before != nullptr) add_floats(before, landing, bytes);
+      else before = landing, summed = &m;
+    } else {
+      if (before != nullptr) settle(summed->receive, true, std::exchange(before, nullptr));
+      settle(m.receive, m.action == Action::add, landing);
+    }
+    landing += bytes;
+  }
+  if (before != nullptr) settle(summed->receive, true, before);
 }
 
-void Collectives::walk(const Schedule& schedule, std::int64_t bytes, LinkCounts& counts) {
+void Collectives::walk(const Schedule& schedule, const SlotBytes& slots, LinkCounts& counts) {
   for (const Round& round : schedule.rounds) {
-    post(round, bytes, counts);
+    post(round, slots, counts);
     const auto start = std::chrono::steady_clock::now();
     mesh_.wait_all(requests_, name(schedule.collective).data());
     waited_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    if (!round.empty() && round[0].action == Action::add_in_order) add_in_order(round, bytes);
-    else take(round, bytes);
+    take(round, slots);
   }
 }
 
-// The joined dimension has the group's axes in the reverse order (programs.md section 1): the place of block b there.
-int Collectives::joined_place(const Schedule& schedule, int b) const {
-  int place = 0;
-  for (const Axis a : schedule.group.reversed()) {
-    const int k = mesh_.torus().size(a);
-    place = place * k + b % k;
-    b /= k;
+void Collectives::pack(const Schedule& s, const SlotBytes& slots, std::span<const Strided> tensors) {
+  std::int64_t at = 0;
+  for (const Strided& t : tensors) {
+    const auto put = [&](int b, const Rows& rows) {
+      const auto* const in = static_cast<const std::byte*>(t.in);
+      each_piece(s, slots, b, at, rows,
+                 [&](std::int64_t there, std::int64_t here, std::int64_t bytes) { copy_bytes(buffer_ + there, in + here, bytes); });
+    };
+    if (s.collective == Op::all_gather) put(s.own, own_rows(t));
+    for (int b = 0; b < s.blocks && s.collective == Op::reduce_scatter; ++b) put(b, rows_at(t, s.blocks, b));
+    for (int b = 0; b < s.blocks && s.collective == Op::all_to_all; ++b)
+      put(b, rows_at(t, s.blocks, ends_of(mesh_.torus(), s.group, mesh_.coord(), b).to));
+    at += t.block_bytes();
   }
-  return place;
+}
+
+void Collectives::unpack(const Schedule& s, const SlotBytes& slots, std::span<const Strided> tensors) {
+  std::int64_t at = 0;
+  for (const Strided& t : tensors) {
+    const auto get = [&](int b, const Rows& rows) {
+      auto* const out = static_cast<std::byte*>(t.out);
+      each_piece(s, slots, b, at, rows,
+                 [&](std::int64_t there, std::int64_t here, std::int64_t bytes) { copy_bytes(out + here, buffer_ + there, bytes); });
+    };
+    if (s.collective == Op::reduce_scatter) get(s.own, own_rows(t));
+    for (int b = 0; b < s.blocks && s.collective == Op::all_gather; ++b) get(b, rows_at(t, s.blocks, b));
+    for (int b = 0; b < s.blocks && s.collective == Op::all_to_all; ++b)
+      get(b, joined_rows(t, s.blocks, ends_of(mesh_.torus(), s.group, mesh_.coord(), b).from));
+    at += t.block_bytes();
+  }
+}
+
+// Where a number lies in the buffer does not matter as long as it is the same place on every chip.
+void Collectives::reduce_all(const Schedule& schedule, const Strided& numbers, LinkCounts& counts) {
+  const std::int64_t whole = numbers.block_bytes();
+  const std::int64_t block_bytes = ceil_div(numbers.outer * numbers.width, schedule.blocks) * numbers.element;
+  const std::int64_t padded = block_bytes * schedule.blocks;
+  auto* const out = static_cast<std::byte*>(numbers.out);
+  buffer_ = out;
+  if (padded > whole) {
+    grow(blocks_, padded);
+    buffer_ = blocks_.data();
+    std::fill(buffer_ + whole, buffer_ + padded, std::byte{0});
+  }
+  if (buffer_ != numbers.in) copy_bytes(buffer_, static_cast<const std::byte*>(numbers.in), whole);
+  walk(schedule, {schedule, block_bytes}, counts);
+  if (buffer_ != out) copy_bytes(out, buffer_, whole);
 }
 
 void Collectives::run(const Schedule& schedule, std::span<const Strided> tensors, LinkCounts& counts) {
-  const int n = schedule.blocks;
-  const Op op = schedule.collective;
-  if (op == Op::all_reduce) {
-    const std::int64_t whole = tensors[0].block_bytes();
-    const std::int64_t bytes = ceil_div(tensors[0].outer * tensors[0].width, n) * tensors[0].element;
-    grow(blocks_, bytes * n);
-    std::memcpy(blocks_.data(), tensors[0].in, static_cast<std::size_t>(whole));
-    std::fill(blocks_.data() + whole, blocks_.data() + bytes * n, std::byte{0});
-    walk(schedule, bytes, counts);
-    std::memcpy(tensors[0].out, blocks_.data(), static_cast<std::size_t>(whole));
-    return;
-  }
+  if (schedule.collective == Op::all_reduce) return reduce_all(schedule, tensors[0], counts);
   std::int64_t bytes = 0;
   for (const Strided& t : tensors) bytes += t.block_bytes();
-  grow(blocks_, bytes * n);
-  std::byte* const own = block(schedule.own, bytes);
-  std::int64_t at = 0;
-  for (const Strided& t : tensors) {
-    if (op == Op::all_gather) std::memcpy(own + at, t.in, static_cast<std::size_t>(t.block_bytes()));
-    else for (int b = 0; b < n; ++b) pack(t, n, b, block(b, bytes) + at);
-    at += t.block_bytes();
+  const SlotBytes slots(schedule, bytes);
+  const Strided& first = tensors[0];
+  if (schedule.collective == Op::all_gather && tensors.size() == 1 && first.outer == 1 && schedule.parts == 1) {
+    buffer_ = static_cast<std::byte*>(first.out);
+    pack(schedule, slots, tensors);
+    return walk(schedule, slots, counts);
   }
-  walk(schedule, bytes, counts);
-  at = 0;
-  for (const Strided& t : tensors) {
-    if (op == Op::reduce_scatter) std::memcpy(t.out, own + at, static_cast<std::size_t>(t.block_bytes()));
-    for (int b = 0; b < n && op == Op::all_gather; ++b) unpack(t, n, b, block(b, bytes) + at);
-    for (int b = 0; b < n && op == Op::all_to_all; ++b) unpack(joined(t), n, joined_place(schedule, b), block(b, bytes) + at);
-    at += t.block_bytes();
-  }
+  grow(blocks_, bytes * schedule.blocks);
+  buffer_ = blocks_.data();
+  pack(schedule, slots, tensors);
+  walk(schedule, slots, counts);
+  unpack(schedule, slots, tensors);
 }
 
 }  // namespace tsrun

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "tsrun/core/integer.hpp"
+#include "tsrun/schedule/slots.hpp"
 
 namespace tsrun {
 
@@ -15,6 +16,7 @@ std::int64_t block_elements(const Program& p, const Step& step, const Schedule& 
 }
 
 std::vector<LinkBytes> sent_bytes(const Schedule& schedule, std::int64_t block_bytes) {
+  const SlotBytes slots(schedule, block_bytes);
   std::vector<LinkBytes> links;
   for (const Round& round : schedule.rounds)
     for (const Move& move : round) {
@@ -24,7 +26,7 @@ std::vector<LinkBytes> sent_bytes(const Schedule& schedule, std::int64_t block_b
       });
       if (link == links.end()) link = links.insert(link, {move.axis, move.direction, 0, 0});
       link->messages += 1;
-      link->bytes += move.send.total() * block_bytes;
+      link->bytes += slots.bytes(move.send);
     }
   return links;
 }

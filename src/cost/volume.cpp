@@ -35,7 +35,7 @@ double sent(const Program& p, const Step& step) {
   for (int rank = 0; rank < p.torus.size(); ++rank) {
     const Schedule schedule = schedule_of(collective, step.schedule, p.torus, step.axes, coord_of(p.torus, rank));
     for (const Round& round : schedule.rounds)
-      for (const Move& move : round) blocks += static_cast<double>(move.send.total()) / schedule.blocks;
+      for (const Move& move : round) blocks += static_cast<double>(move.send.total()) / schedule.slots();
   }
   return whole * blocks / p.torus.size();
 }

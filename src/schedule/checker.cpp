@@ -1,144 +1,213 @@
-// Plays a schedule on every chip with sets in place of numbers: for each block, whose addends it holds. In an all_to_all
-// nothing is added, and a block is known by who sends it to whom.
+// Plays a schedule on every chip with 64-bit words in place of numbers.
+//
+// What a chip starts with (its block, its addend of a block, its letter to another chip) is a word of its own, drawn by a
+// hash; 0 is nothing; sums are sums of words. Words that end as promised came from where they should, each once: two
+// different sums of such words are equal once in 2^64.
 #include <algorithm>
+#include <concepts>
 #include <cstdint>
+#include <cstdlib>
 #include <string>
 
-#include "tsrun/core/integer.hpp"
 #include "tsrun/core/text.hpp"
 #include "tsrun/schedule/schedule.hpp"
 
 namespace tsrun {
 namespace {
 
-void require(bool holds, int rank, std::size_t round, const char* promise) {
-  if (!holds) throw std::logic_error(text("rank ", rank, ", round ", round, ": ", promise));
+using Word = std::uint64_t;
+
+// The word of a pair of numbers (splitmix64's mixing).
+Word word_of(std::integral auto a, std::integral auto b) {
+  Word w = (static_cast<Word>(a) << 32 ^ static_cast<Word>(b)) + 0x9e3779b97f4a7c15U;
+  w = (w ^ w >> 30) * 0xbf58476d1ce4e5b9U;
+  w = (w ^ w >> 27) * 0x94d049bb133111ebU;
+  return (w ^ w >> 31) | 1U;
 }
 
-// A set of the group's chips, as bits of consecutive words.
-using Word = std::uint64_t;
-constexpr int word_bits = 64;
+std::size_t index(int i) { return static_cast<std::size_t>(i); }
 
 class Play {
  public:
-  Play(Op collective, const Torus& torus, const std::function<Schedule(const Coord&)>& walk_of) : torus_(torus) {
-    for (int rank = 0; rank < torus.size(); ++rank) walks_.push_back(walk_of(coord_of(torus, rank)));
-    blocks_ = walks_[0].blocks;
-    const int chips = torus.size(walks_[0].group);
-    words_ = collective == Op::all_to_all ? 1 : static_cast<std::size_t>(ceil_div(chips, word_bits));
-    exchanges_ = collective == Op::all_to_all;
-    whole_.assign(words_, 0);
-    for (int chip = 0; chip < chips && !exchanges_; ++chip) whole_[index(chip / word_bits)] |= Word{1} << chip % word_bits;
-    held_.resize(index(torus.size()) * index(blocks_) * words_);
-    for (int rank = 0; rank < torus.size(); ++rank) start(collective, rank);
+  Play(Op collective, const Torus& torus, const std::function<Schedule(const Coord&)>& walk_of)
+      : collective_(collective), torus_(torus), chips_(torus.size()) {
+    for (int rank = 0; rank < chips_; ++rank) {
+      coords_.push_back(coord_of(torus, rank));
+      walks_.push_back(walk_of(coords_.back()));
+    }
+    const Schedule& first = walks_[0];
+    blocks_ = first.blocks;
+    slots_ = first.slots();
+    for (int rank = 0; rank < chips_; ++rank) {
+      const Schedule& w = walks_[index(rank)];
+      require(w.rounds.size() == first.rounds.size() && w.blocks == first.blocks && w.parts == first.parts, rank,
+              "every chip takes as many rounds over as many slots");
+    }
+    digits_.resize(index(torus.size(first.group)));
+    for (const Coord& c : coords_) {
+      me_.push_back(block_of(torus, first.group, c));
+      for (const Axis a : first.group) digits_[index(me_.back())].at(a) = c.at(a);
+    }
+    held_.resize(index(chips_) * index(slots_));
+    letters_.resize(index(chips_) * index(chips_));
+    leaving_.resize(index(slots_));
+    for (int rank = 0; rank < chips_; ++rank) start(rank);
   }
 
+  // What is received in a round was sent from the state before it.
   void run() {
-    std::vector<Word> sent;  // what is received in a round was sent from the state before it
-    for (std::size_t round = 0; round < walks_[0].rounds.size(); ++round) {
-      sent.clear();
-      for (int rank = 0; rank < torus_.size(); ++rank) send(rank, round, sent);
-      const Word* arriving = sent.data();
-      for (int rank = 0; rank < torus_.size(); ++rank) receive(rank, round, arriving);
+    for (round_ = 0; round_ < walks_[0].rounds.size(); ++round_) {
+      sent_.clear();
+      under_way_ = 0;
+      for (int rank = 0; rank < chips_; ++rank) send(rank);
+      for (int rank = 0; rank < chips_; ++rank) receive(rank);
+      require(under_way_ == 0, 0, "what is sent is received");
     }
   }
 
-  void finish(Op collective) {
-    if (collective == Op::all_to_all) return finish_all_to_all();
-    for (int rank = 0; rank < torus_.size(); ++rank)
-      for (int b = 0; b < blocks_; ++b)
-        if (collective != Op::reduce_scatter || b == walks_[index(rank)].own)
-          require(std::equal(whole_.begin(), whole_.end(), held(rank, b)), rank, walks_[0].rounds.size(), "it ends with the whole block");
+  void finish() {
+    const Sums sums = collective_ == Op::reduce_scatter || collective_ == Op::all_reduce ? whole_sums() : Sums{};
+    for (int rank = 0; rank < chips_; ++rank)
+      for (int slot = 0; slot < slots_; ++slot) {
+        const int b = slot % blocks_;
+        if (collective_ == Op::reduce_scatter && b != walks_[index(rank)].own) continue;
+        const Word word = *held(rank, slot);
+        if (collective_ == Op::all_gather) require(word == word_of(numbered(rank, b), slot), rank, "it ends with every block");
+        else if (collective_ == Op::all_to_all) require(word == word_of(away(rank, b, Direction::minus), rank), rank, "it ends with every chip's block for it");
+        else require(word == sums[index(first_of_group(rank) * slots_ + slot)], rank, "it ends with the whole sum");
+      }
   }
 
  private:
-  // The block that the group's chip `from` has for its chip `to`.
-  Word letter(int from, int to) const { return Word{1} + static_cast<Word>(from) * static_cast<Word>(blocks_) + static_cast<Word>(to); }
-  int me(int rank) const { return block_of(torus_, walks_[index(rank)].group, coord_of(torus_, rank)); }
-  void finish_all_to_all() {
-    for (int rank = 0; rank < torus_.size(); ++rank)
-      for (int b = 0; b < blocks_; ++b)
-        require(*held(rank, b) == letter(b, me(rank)), rank, walks_[0].rounds.size(), "it ends with every chip's block for it");
+  using Sums = std::vector<Word>;  // by the group's first chip and slot
+  struct Letter {
+    std::uint32_t at = none;  // in sent_
+    std::uint32_t name = 0;   // by which both ends know it
+    static constexpr std::uint32_t none = ~std::uint32_t{0};
+  };
+
+  void require(bool holds, int rank, const char* promise) const {
+    if (!holds) throw std::logic_error(text("rank ", rank, ", round ", round_, ": ", promise));
   }
 
-  static std::size_t index(int i) { return static_cast<std::size_t>(i); }
-  Word* held(int rank, int block) { return held_.data() + (index(rank) * index(blocks_) + index(block)) * words_; }
+  Word* held(int rank, int slot) { return held_.data() + index(rank) * index(slots_) + index(slot); }
+  const AxisStack& group() const { return walks_[0].group; }
 
-  // Gathering, only the own block is there, and it is whole; reducing, every block has the own addend.
-  void start(Op collective, int rank) {
-    const Schedule& walk = walks_[index(rank)];
-    const int me = this->me(rank);
-    require(walks_[index(rank)].rounds.size() == walks_[0].rounds.size(), rank, 0, "every chip takes as many rounds");
-    if (exchanges_) for (int b = 0; b < blocks_; ++b) *held(rank, b) = letter(me, b);
-    else if (collective == Op::all_gather) std::copy(whole_.begin(), whole_.end(), held(rank, walk.own));
-    else for (int b = 0; b < blocks_; ++b) held(rank, b)[me / word_bits] |= Word{1} << me % word_bits;
+  // The rank of the group's chip whose digits are a block's number, and of the chip as far ahead of this one or behind it.
+  int first_of_group(int rank) const { return rank - rank_of(torus_, digits_[index(me_[index(rank)])]); }
+  int numbered(int rank, int b) const { return first_of_group(rank) + rank_of(torus_, digits_[index(b)]); }
+  int away(int rank, int b, Direction direction) const {
+    Coord c = coords_[index(rank)];
+    const Coord& d = digits_[index(b)];
+    for (const Axis a : all_axes)
+      if (direction == Direction::plus) c.at(a) += d.at(a) - (c.at(a) + d.at(a) >= torus_.size(a) ? torus_.size(a) : 0);
+      else c.at(a) += (c.at(a) < d.at(a) ? torus_.size(a) : 0) - d.at(a);
+    return rank_of(torus_, c);
   }
 
-  // Checks one chip's moves against those of the chips at their other ends, and appends what will arrive.
-  void send(int rank, std::size_t round, std::vector<Word>& sent) {
-    const Round& moves = walks_[index(rank)].rounds[round];
-    for (std::size_t m = 0; m < moves.size(); ++m) {
-      const Move& move = moves[m];
-      for (std::size_t other = 0; other < m; ++other)
-        require(moves[other].axis != move.axis || moves[other].direction != move.direction || moves[other].hops != move.hops, rank,
-                round, "a chip sends another one message a round");
-      const Move& theirs = move_of(rank, move, opposite(move.direction), m, round);
-      require(fits(theirs.send, move.receive), rank, round, "it receives what its neighbour sends");
-      const Move& taken = move_of(rank, move, move.direction, m, round);
-      require(fits(move.send, taken.receive), rank, round, "its neighbour takes what it sends");
-      move.receive.each_run([&](int first, int count) { require(first >= 0 && first + count <= blocks_, rank, round, "blocks exist"); });
-      const int from = rank_of(torus_, shifted(torus_, coord_of(torus_, rank), move.axis, opposite(move.direction), move.hops));
-      theirs.send.each_run([&](int first, int count) {
-        require(first >= 0 && first + count <= blocks_, from, round, "blocks exist");
-        sent.insert(sent.end(), held(from, first), held(from, first) + index(count) * words_);
+  void start(int rank) {
+    for (int slot = 0; slot < slots_; ++slot) {
+      const int b = slot % blocks_;
+      if (collective_ == Op::all_to_all) *held(rank, slot) = word_of(rank, away(rank, b, Direction::plus));
+      else if (collective_ != Op::all_gather || b == walks_[index(rank)].own) *held(rank, slot) = word_of(rank, slot);
+    }
+  }
+  Sums whole_sums() const {
+    Sums sums(index(chips_) * index(slots_));
+    for (int rank = 0; rank < chips_; ++rank)
+      for (int slot = 0, first = first_of_group(rank) * slots_; slot < slots_; ++slot)
+        sums[index(first + slot)] += word_of(rank, slot);
+    return sums;
+  }
+
+  const Round& moves_of(int rank) const { return walks_[index(rank)].rounds[round_]; }
+  Letter& letter(int from, int to) { return letters_[index(to) * index(chips_) + index(from)]; }
+  static std::uint32_t name_of(const Move& move, const Blocks& b) {
+    const int link = static_cast<int>(move.axis) * 2 + static_cast<int>(move.direction);
+    return static_cast<std::uint32_t>(word_of(word_of(b.first, b.count), word_of(b.repeat << 3 | link, b.stride)));
+  }
+
+  void each_run(const Blocks& blocks, int rank, const auto& visit) const {
+    blocks.each_run([&](int first, int count) {
+      require(first >= 0 && count >= 0 && first + count <= slots_, rank, "blocks exist");
+      visit(first, count);
+    });
+  }
+
+  void send(int rank) {
+    for (const Move& move : moves_of(rank)) {
+      if (move.send.total() == 0) continue;
+      require(goes_a_shortest_way(move), rank, "it sends by a shortest way");
+      const int to = rank_of(torus_, receiver_of(move, torus_, coords_[index(rank)]));
+      require(to != rank, rank, "it sends to another chip");
+      require(letter(rank, to).at == Letter::none, rank, "a chip sends another one message a round");
+      letter(rank, to) = {static_cast<std::uint32_t>(sent_.size()), name_of(move, move.send)};
+      ++under_way_;
+      each_run(move.send, rank, [&](int first, int count) {
+        const Word* words = held(rank, first);
+        require(std::find(words, words + count, Word{0}) == words + count, rank, "it has what it sends");
+        sent_.insert(sent_.end(), words, words + count);
       });
     }
   }
-  // A block for another chip becomes one from it; any other keeps its number.
-  bool fits(const Blocks& sent, const Blocks& received) const {
-    return exchanges_ ? sent.total() == received.total() : sent == received;
-  }
-  // The move of the chip at the other end, in the same place of its round.
-  const Move& move_of(int rank, const Move& move, Direction d, std::size_t m, std::size_t round) const {
-    const int other = rank_of(torus_, shifted(torus_, coord_of(torus_, rank), move.axis, d, move.hops));
-    const Round& theirs = walks_[index(other)].rounds[round];
-    require(m < theirs.size() && theirs[m].axis == move.axis && theirs[m].direction == move.direction && theirs[m].hops == move.hops,
-            rank, round, "both ends know of a message");
-    return theirs[m];
+  bool goes_a_shortest_way(const Move& move) const {
+    if (move.hops < 1 || move.further.at(move.axis) != 0) return false;
+    return 2 * move.hops <= torus_.size(move.axis) && std::all_of(all_axes.begin(), all_axes.end(), [&](Axis a) {
+      return 2 * std::abs(move.further.at(a)) <= torus_.size(a);
+    });
   }
 
-  void receive(int rank, std::size_t round, const Word*& arriving) {
-    for (const Move& move : walks_[index(rank)].rounds[round])
-      move.receive.each_run([&](int first, int count) {
-        for (int b = first; b < first + count; ++b, arriving += words_) take(arriving, held(rank, b), move.action, rank, round);
-      });
-  }
-
-  void take(const Word* sent, Word* mine, Action action, int rank, std::size_t round) const {
-    if (exchanges_) {
-      *mine = *sent;
-      return;
+  void receive(int rank) {
+    const Round& moves = moves_of(rank);
+    std::fill(leaving_.begin(), leaving_.end(), 0);
+    for (const Move& move : moves)
+      move.send.each_run([&](int first, int count) { std::fill_n(leaving_.begin() + first, count, 1); });
+    const Blocks* before = nullptr;
+    for (const Move& move : moves) {
+      if (move.receive.total() == 0) continue;
+      Letter& arrived = letter(rank_of(torus_, sender_to(move, torus_, coords_[index(rank)])), rank);
+      require(arrived.at != Letter::none, rank, "what it receives is sent");
+      require(arrived.name == name_of(move, move.receive), rank, "both ends know a message by the same link and blocks");
+      if (move.action == Action::add_before) {
+        require(before == nullptr || *before == move.receive, rank, "addends that are summed first are of the same blocks");
+        before = &move.receive;
+      }
+      take(rank, move, sent_.data() + arrived.at);
+      arrived.at = Letter::none;
+      --under_way_;
     }
-    Word any = 0, there = 0, twice = 0, lost = 0;
-    for (std::size_t w = 0; w < words_; ++w) {
-      any |= sent[w];
-      there |= mine[w];
-      twice |= sent[w] & mine[w];
-      lost |= mine[w] & ~sent[w];
-      mine[w] = action == Action::place ? sent[w] : mine[w] | sent[w];
-    }
-    require(any != 0, rank, round, "its neighbour has what it sends");
-    if (action == Action::place) require(lost == 0, rank, round, "what is placed has all that it replaces");
-    else require(there != 0 && twice == 0, rank, round, "addends are added to others, each once");
   }
 
+  void take(int rank, const Move& move, const Word* arriving) {
+    const bool adds = move.action == Action::add || move.action == Action::add_before;
+    each_run(move.receive, rank, [&](int first, int count) {
+      Word* mine = held(rank, first);
+      if (adds) {
+        require(std::find(mine, mine + count, Word{0}) == mine + count, rank, "addends are added to others");
+        for (int i = 0; i < count; ++i) mine[i] += arriving[i];
+      } else {
+        const auto sent = leaving_.begin() + first;
+        require(move.action == Action::replace || std::find(sent, sent + count, 1) == sent + count, rank,
+                "what is placed does not lie where something is sent from");
+        std::copy_n(arriving, count, mine);
+      }
+      arriving += count;
+    });
+  }
+
+  Op collective_;
   Torus torus_;
-  int blocks_ = 1;
-  bool exchanges_ = false;
-  std::size_t words_ = 1;
-  std::vector<Schedule> walks_;
-  std::vector<Word> whole_;
-  std::vector<Word> held_;  // [rank][block][word]
+  int chips_, blocks_ = 1, slots_ = 1;
+  std::vector<Coord> coords_;    // of each rank
+  std::vector<Schedule> walks_;  // of each rank
+  std::vector<int> me_;          // each rank's number in its group
+  std::vector<Coord> digits_;    // of each number in a group
+  std::vector<Word> held_;       // [rank][slot]
+  std::size_t round_ = 0;
+  std::vector<Word> sent_;       // in this round
+  std::vector<Letter> letters_;  // [to][from], of this round
+  int under_way_ = 0;            // letters
+  std::vector<char> leaving_;    // [slot]: whether this chip sends it in this round
 };
 
 }  // namespace
@@ -146,7 +215,7 @@ class Play {
 void check_schedule(Op collective, const Torus& torus, const std::function<Schedule(const Coord&)>& walk_of) {
   Play play(collective, torus, walk_of);
   play.run();
-  play.finish(collective);
+  play.finish();
 }
 
 void check_schedule(Op collective, ScheduleName schedule, const Torus& torus, const AxisStack& group) {

@@ -1,55 +1,55 @@
-// One-way rings, axis after axis.
+// Rings, axis after axis, minor first.
 //
-// On an axis of k chips, chip p sends unit (p - r) in round r and receives unit (p - r - 1) from behind; the unit that
-// it sends is the one that it received a round before. Gathering, a unit is all that was gathered over the more minor
-// axes; scattering is the same walk backwards, adding.
+// On an axis of k chips, chip p sends unit p - r in round r and receives unit p - r - 1 from behind; the unit that it sends
+// is the one that it received a round before. Both ways, the units come from ahead as well: halves of all of them
+// (`two_way`), or all of those that are nearer from there (`latency`); the unit of the opposite chip of an even ring, as near
+// either way, comes whole from behind or half by half (`balanced`). Two chips have one link: whichever the name, it is a ring.
+#include <algorithm>
+
 #include "walks.hpp"
 
 namespace tsrun {
 namespace {
 
-// The blocks that share this chip's digits on the axes more major than stack position i: k units of `size` blocks.
-struct Units {
-  int first = 0;
-  int size = 1;
-  Blocks at(int unit, int k) const { return {first + (unit % k + k) % k * size, size}; }
-};
-
-Units units_of(const Torus& torus, const AxisStack& group, int i, const Coord& chip) {
-  Units units;
-  for (int j = 0; j < i; ++j) units.first = units.first * torus.size(group[j]) + chip.at(group[j]);
-  for (int j = i + 1; j < group.size(); ++j) units.size *= torus.size(group[j]);
-  units.first *= units.size * torus.size(group[i]);
-  return units;
+bool halves(ScheduleName name, int k) {
+  return k > 2 && (name == ScheduleName::two_way || (name == ScheduleName::balanced && k % 2 == 0));
 }
 
-void gather(Schedule& s, const Torus& torus, const Coord& chip) {
-  for (int i = s.group.size() - 1; i >= 0; --i) {
-    const Axis a = s.group[i];
-    const int k = torus.size(a), p = chip.at(a);
-    const Units units = units_of(torus, s.group, i, chip);
-    for (int r = 0; r + 1 < k; ++r)
-      s.rounds.push_back({{a, Direction::plus, units.at(p - r, k), units.at(p - r - 1, k), Action::place}});
+void gather_both_ways(std::vector<Round>& rounds, ScheduleName name, Axis a, const Units& units) {
+  const int k = units.k(), p = units.p();
+  const auto halves_from_both = [&](int r) {
+    rounds.push_back({one_hop(a, Direction::plus, units.at(p - r, 0), units.at(p - r - 1, 0)),
+                      one_hop(a, Direction::minus, units.at(p + r, 1), units.at(p + r + 1, 1))});
+  };
+  if (name == ScheduleName::two_way) {
+    for (int r = 0; r + 1 < k; ++r) halves_from_both(r);
+    return;
   }
-}
-
-void scatter(Schedule& s, const Torus& torus, const Coord& chip) {
-  for (int i = 0; i < s.group.size(); ++i) {
-    const Axis a = s.group[i];
-    const int k = torus.size(a), p = chip.at(a);
-    const Units units = units_of(torus, s.group, i, chip);
-    for (int r = 0; r + 1 < k; ++r)
-      s.rounds.push_back({{a, Direction::plus, units.at(p - r - 1, k), units.at(p - r - 2, k), Action::add}});
-  }
+  for (int r = 0; 2 * (r + 1) < k; ++r)
+    rounds.push_back({one_hop(a, Direction::plus, units.at(p - r), units.at(p - r - 1)),
+                      one_hop(a, Direction::minus, units.at(p + r), units.at(p + r + 1))});
+  if (k % 2 != 0) return;
+  if (name == ScheduleName::balanced) halves_from_both(k / 2 - 1);
+  else rounds.push_back({one_hop(a, Direction::plus, units.at(p - k / 2 + 1), units.at(p - k / 2))});
 }
 
 }  // namespace
 
-Schedule ring_schedule(Op collective, const Torus& torus, const AxisStack& group, const Coord& chip) {
-  Schedule s{collective, group, torus.size(group), block_of(torus, group, chip), {}};
-  if (collective != Op::all_gather) scatter(s, torus, chip);
-  if (collective != Op::reduce_scatter) gather(s, torus, chip);
-  return s;
+void gather_one_way(std::vector<Round>& rounds, Axis a, const Units& units) {
+  for (int r = 0; r + 1 < units.k(); ++r)
+    rounds.push_back({one_hop(a, Direction::plus, units.at(units.p() - r), units.at(units.p() - r - 1))});
+}
+
+Schedule ring_schedule(Op collective, ScheduleName name, const Group& group) {
+  const bool halved = std::any_of(group.axes.begin(), group.axes.end(), [&](Axis a) { return halves(name, group.torus.size(a)); });
+  const int parts = halved ? 2 : 1;
+  std::vector<Round> gather;
+  for (const Axis a : group.axes.reversed()) {
+    const Units units = minor_first(group, a, parts);
+    if (name == ScheduleName::ring || units.k() <= 2) gather_one_way(gather, a, units);
+    else gather_both_ways(gather, name, a, units);
+  }
+  return {collective, group.axes, group.size(), parts, group.number(), spread(collective, gather)};
 }
 
 }  // namespace tsrun

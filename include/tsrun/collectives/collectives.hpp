@@ -13,6 +13,7 @@
 #include "tsrun/mesh/mesh.hpp"
 #include "tsrun/program/program.hpp"
 #include "tsrun/schedule/schedule.hpp"
+#include "tsrun/schedule/slots.hpp"
 
 namespace tsrun {
 
@@ -48,17 +49,18 @@ class Collectives {
   double waited() const { return waited_; }  // seconds in which this rank had nothing to do but wait for messages
 
  private:
-  void walk(const Schedule& schedule, std::int64_t block_bytes, LinkCounts& counts);
-  void post(const Round& round, std::int64_t block_bytes, LinkCounts& counts);
-  void take(const Round& round, std::int64_t block_bytes);
-  void add_in_order(const Round& round, std::int64_t block_bytes);
-  std::byte* block(int b, std::int64_t block_bytes) { return blocks_.data() + b * block_bytes; }
-  int joined_place(const Schedule& schedule, int b) const;
+  void reduce_all(const Schedule& schedule, const Strided& numbers, LinkCounts& counts);
+  void pack(const Schedule& schedule, const SlotBytes& slots, std::span<const Strided> tensors);
+  void unpack(const Schedule& schedule, const SlotBytes& slots, std::span<const Strided> tensors);
+  void walk(const Schedule& schedule, const SlotBytes& slots, LinkCounts& counts);
+  void post(const Round& round, const SlotBytes& slots, LinkCounts& counts);
+  void take(const Round& round, const SlotBytes& slots);
 
   const Mesh& mesh_;
   double waited_ = 0;
+  std::byte* buffer_ = nullptr;      // the schedule's: `blocks_`, or the output where its blocks lie alike
   std::vector<std::byte> blocks_;    // all blocks of the group, of all tensors
-  std::vector<std::byte> received_;  // blocks on their way in, move after move
+  std::vector<std::byte> received_;  // blocks on their way in that may not lie down yet, move after move
   std::vector<std::byte> sending_;   // those that do not lie side by side
   std::vector<MPI_Request> requests_;
 };

@@ -3,8 +3,11 @@
 // The group is a stack of axes; its chips and blocks are numbered by their digits along it, major to minor. A buffer
 // holds one block per chip of the group, in that order. `all_gather` starts with the own block and ends with all;
 // `reduce_scatter` starts with an addend of every block and ends with the own one summed; `all_reduce` starts with an
-// addend of every block and ends with all of them summed; `all_to_all` starts with a block for every chip and ends with a
-// block from every chip. The MPI executor, the byte counts and the checker read the same schedule.
+// addend of every block and ends with all of them summed. In an `all_to_all` blocks are numbered by distance: block d
+// starts as the one for the chip that is d further (digit by digit, around the torus) and ends as the one from the chip
+// that is d behind. The MPI executor, the byte counts and the checker read the same schedule.
+//
+// Where parts of a block take different ways, a buffer holds part after part: slot = part * blocks + block.
 // Source: paper section 2.2 (collectives), programs.md section 9.
 #pragma once
 
@@ -17,7 +20,7 @@
 
 namespace tsrun {
 
-// `repeat` runs of `count` consecutive blocks whose beginnings lie `stride` apart, or none.
+// `repeat` runs of `count` consecutive slots whose beginnings lie `stride` apart, or none.
 struct Blocks {
   int first = 0;
   int count = 0;
@@ -32,12 +35,18 @@ struct Blocks {
   friend bool operator==(const Blocks&, const Blocks&) = default;
 };
 
-// What becomes of a received block. `add_in_order`: all addends that arrive in the round and the own one are added in the
-// order of the chips along the axis, whichever of them this chip is.
-enum class Action : std::uint8_t { place, add, add_in_order };
+// What becomes of received blocks. Addends that arrive in one round are added in the order of its moves: those of
+// `add_before` make a sum to which the own addend is added, then follow those of `add`.
+enum class Action : std::uint8_t {
+  place,       // where nothing is sent from in this round
+  replace,     // in place of what is sent in this round
+  add,
+  add_before
+};
 
 // Send to the chip `hops` further along `axis` while receiving from the chip as far on the other side; either may be
-// nothing. All moves of a round send what was there before it.
+// nothing. `further` is for a chip that is away along more than one axis: links along the others, negative for minus.
+// All moves of a round send what was there before it.
 struct Move {
   Axis axis = Axis::x;
   Direction direction = Direction::plus;
@@ -45,24 +54,39 @@ struct Move {
   Blocks receive;
   Action action = Action::place;
   int hops = 1;
+  Coord further{};
 };
+Coord receiver_of(const Move& move, const Torus& torus, const Coord& sender);
+Coord sender_to(const Move& move, const Torus& torus, const Coord& receiver);
 
 using Round = std::vector<Move>;  // at the same time
 
 struct Schedule {
   Op collective = Op::all_gather;
   AxisStack group;
-  int blocks = 1;  // of the buffer: one per chip of the group; a single one for a line
+  int blocks = 1;  // of the buffer: one per chip of the group; fewer where whole numbers are reduced as they are
+  int parts = 1;   // of each block
   int own = 0;     // the block that is this chip's
   std::vector<Round> rounds;
+  int slots() const { return blocks * parts; }
 };
 
-// The walk of one chip of the torus through a collective over `group` (major to minor). all_gather pops minor axes
-// first and reduce_scatter pushes major axes first, so that what moves is always a contiguous run of blocks.
+// Whether there is a schedule of this name for this kind of collective.
+//   ring two_way balanced latency rotated doubling   all_gather reduce_scatter all_reduce
+//   one_shot                                         all four
+//   line                                             all_reduce
+//   direct                                           reduce_scatter all_to_all
+//   hop_by_hop                                       all_to_all
+bool serves(ScheduleName name, Op collective);
+
+// The walk of one chip of the torus through a collective over `group` (major to minor). A schedule that goes axis after
+// axis gathers minor axes first and scatters major axes first, so that what moves is a contiguous run of blocks.
 Schedule schedule_of(Op collective, ScheduleName name, const Torus& torus, const AxisStack& group, const Coord& chip);
 
 // Plays every chip of the torus symbolically. Throws std::logic_error unless each chip ends with what the collective
-// promises, sends only what it has, receives what its neighbour sends, and uses no link twice in a round.
+// promises, sends only what it has, receives what is sent to it, sends another chip at most one message a round by a
+// shortest way (so that no link between neighbours is used twice), and keeps what is sent until it is sent. On an axis of
+// two chips both directions lead to the same neighbour and are one link.
 void check_schedule(Op collective, ScheduleName name, const Torus& torus, const AxisStack& group);
 // The same for walks from elsewhere.
 void check_schedule(Op collective, const Torus& torus, const std::function<Schedule(const Coord&)>& walk_of);
