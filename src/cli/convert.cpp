@@ -59,7 +59,8 @@ struct Totals {
 };
 
 // False if a signal asked to stop.
-bool copy_tensors(const ModelSource& source, ModelWriter& writer, std::optional<DType> asked, const Console& console, Totals& totals) {
+bool copy_tensors(const ModelSource& source, ModelWriter& writer, std::optional<DType> asked, const Console& console,
+                  Totals& totals) {
   std::int64_t all = 0;
   for (const SourceTensor& t : source.tensors()) all += static_cast<std::int64_t>(t.bytes);
   Progress progress(console.reports(), "convert");
@@ -72,8 +73,8 @@ bool copy_tensors(const ModelSource& source, ModelWriter& writer, std::optional<
       const std::int64_t rows = std::min(step, t.spec.rows - first);
       writer.append(read_slab(source, i, first, rows, type));
       if (signal_seen != 0) return false;
-      const double done = static_cast<double>(totals.bytes_in) +
-                          static_cast<double>(t.bytes) * static_cast<double>(first + rows) / static_cast<double>(t.spec.rows);
+      const double share = static_cast<double>(first + rows) / static_cast<double>(t.spec.rows);
+      const double done = static_cast<double>(totals.bytes_in) + static_cast<double>(t.bytes) * share;
       progress.at(done / static_cast<double>(all), human_bytes(done));
     }
     writer.end();
@@ -92,7 +93,8 @@ po::options_description convert_options() {
   o.add_options()
     ("in", po::value<std::string>()->value_name("IN"), "the model to read: a GGUF file or a Hugging Face folder")
     ("out", po::value<std::string>()->value_name("OUT.h5"), "the model file to write")
-    ("dtype", po::value<std::string>()->value_name("TYPE"), "of the matrices: f32 (exact), bf16, int8, int4; without it, what the file has");
+    ("dtype", po::value<std::string>()->value_name("TYPE"),
+     "of the matrices: f32 (exact), bf16, int8, int4; without it, what the file has");
   return o.add(common_options());
 }
 
@@ -108,11 +110,13 @@ int run_convert(const Arguments& a, const Console& console) {
 
   const auto source = open_source(in);
   for (const std::string& note : source->notes()) console.warn(note);
-  if (source->tokenizer().kind == TokenizerKind::none)
-    console.warn(text("no tokenizer is kept (", source->tokenizer().reason.empty() ? "the file has none" : source->tokenizer().reason, "); the model will take ids, not text"));
+  if (const std::string& reason = source->tokenizer().reason; source->tokenizer().kind == TokenizerKind::none)
+    console.warn(text("no tokenizer is kept (", reason.empty() ? "the file has none" : reason,
+                      "); the model will take ids, not text"));
   Totals totals;
   std::int64_t expected = 0;
-  for (const SourceTensor& t : source->tensors()) expected += bytes_of(target_type(t, asked), t.spec.rows, t.spec.columns);
+  for (const SourceTensor& t : source->tensors())
+    expected += bytes_of(target_type(t, asked), t.spec.rows, t.spec.columns);
   ModelWriter writer(out, source->config(), source->tokenizer(), expected);
   if (!copy_tensors(*source, writer, asked, console, totals)) return 128 + signal_seen;
   writer.commit();
@@ -121,7 +125,8 @@ int run_convert(const Arguments& a, const Console& console) {
     console.warn(text(type, " becomes bf16, which rounds: ", tensors, tensors == 1 ? " tensor" : " tensors"));
   if (console.prints()) {
     for (const auto& [type, tensors] : totals.types) std::cout << type << ": " << tensors << "\n";
-    std::cout << text(out, ": ", source->tensors().size(), " tensors, ", human_bytes(static_cast<double>(totals.bytes_in)), " in, ",
+    std::cout << text(out, ": ", source->tensors().size(), " tensors, ",
+                      human_bytes(static_cast<double>(totals.bytes_in)), " in, ",
                       human_bytes(static_cast<double>(totals.bytes_out)), " out\n");
   }
   Json document = envelope("convert", {});

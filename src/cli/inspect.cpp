@@ -11,7 +11,14 @@ namespace tsrun::cli {
 namespace {
 
 std::string_view word(TokenizerKind kind) {
-  return kind == TokenizerKind::none ? "none" : kind == TokenizerKind::bytes ? "bytes" : "bpe";
+  switch (kind) {
+    case TokenizerKind::none: return "none";
+    case TokenizerKind::bytes: return "bytes";
+    case TokenizerKind::bpe: return "bpe";
+    case TokenizerKind::sentencepiece: return "sentencepiece";
+    case TokenizerKind::unigram: return "unigram";
+  }
+  return "unknown";
 }
 
 Json shape(const TensorSpec& spec) { return spec.is_vector ? Json{spec.columns} : Json{spec.rows, spec.columns}; }
@@ -22,7 +29,7 @@ void print(const ModelFile& file) {
   const Json facts = to_json(c);
   for (const auto& [fact, value] : facts.items()) std::cout << "  " << std::left << std::setw(24) << fact << value.dump() << "\n";
   const TokenizerData& t = file.tokenizer();
-  std::cout << "tokenizer  " << word(t.kind) << (t.pattern.empty() ? "" : ", pattern " + t.pattern) << ", " << t.tokens.size() << " tokens, "
+  std::cout << "tokenizer  " << word(t.kind) << ", " << t.tokens.size() << " tokens, "
             << t.merges.size() << " merges" << (t.chat_template.empty() ? "" : ", with a chat template") << "\n";
   for (const StoredTensor& tensor : file.tensors())
     std::cout << "  " << std::left << std::setw(28) << tensor.spec.path << std::setw(9) << name(tensor.type) << std::setw(18)
@@ -73,7 +80,7 @@ int run_inspect(const Arguments& a, const Console& console) {
   for (const StoredTensor& t : file.tensors())
     document["tensors"].push_back({{"name", t.spec.path}, {"shape", shape(t.spec)}, {"dtype", name(t.type)}, {"bytes", t.bytes()}});
   const TokenizerData& t = file.tokenizer();
-  document["tokenizer"] = {{"kind", word(t.kind)}, {"pattern", t.pattern}, {"tokens", t.tokens.size()}, {"merges", t.merges.size()},
+  document["tokenizer"] = {{"kind", word(t.kind)}, {"tokens", t.tokens.size()}, {"merges", t.merges.size()},
                            {"bos", t.bos ? Json(*t.bos) : Json()}, {"eos", t.eos ? Json(*t.eos) : Json()}, {"ends", t.ends},
                            {"chat_template", !t.chat_template.empty()}};
   document["verified"] = verify ? Json(true) : Json();

@@ -59,8 +59,8 @@ bool reads(const Architecture& a, std::string_view suffix) {
     return std::find(keys.begin(), keys.end(), suffix) != keys.end();
   };
   return suffix == a.epsilon_key || (suffix == logit_scale_key && a.logit_scale != Presence::never) ||
-         (suffix == embed_scale_key && a.embed_scale != Presence::never) || holds(a.further_keys) || holds(known_keys) ||
-         (a.stretch == Stretch::all && holds(yarn_keys));
+         (suffix == embed_scale_key && a.embed_scale != Presence::never) || holds(a.further_keys) ||
+         holds(known_keys) || (a.stretch == Stretch::all && holds(yarn_keys));
 }
 
 void check_key(const Gguf& file, const Architecture& a, const std::string& key, const GgufValue& value) {

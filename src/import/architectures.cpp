@@ -126,14 +126,8 @@ constexpr TensorName falcon_names[] = {
 constexpr std::string_view layer_epsilon = "attention.layer_norm_epsilon";
 constexpr std::string_view window_key = "attention.sliding_window";
 
-// A window that no position can leave changes nothing, unless its layers differ in something else.
-void read_window(const Gguf& file, const Architecture& a, ModelConfig& c) {
-  c.window = file.integer(key_of(a, window_key)).value_or(0);
-  if (c.window >= c.context && c.rope_local_base == 0) c.window = 0;
-}
-
 void adjust_gemma3(const Gguf& file, const Architecture& a, ModelConfig& c) {
-  read_window(file, a, c);
+  c.window = file.integer(key_of(a, window_key)).value_or(0);
   if (c.window == 0)
     refuse({.what = text("the file lacks the key ", key_of(a, window_key)), .where = file.where(),
             .next = "convert the model again with a current converter"});
@@ -145,7 +139,8 @@ void adjust_gemma3(const Gguf& file, const Architecture& a, ModelConfig& c) {
 }
 
 void adjust_phi3(const Gguf& file, const Architecture& a, ModelConfig& c) {
-  read_window(file, a, c);
+  c.window = file.integer(key_of(a, window_key)).value_or(0);
+  if (c.window >= c.context) c.window = 0;  // no position can leave it
   for (const char* const factors : {"rope_factors_long.weight", "rope_factors_short.weight"})
     if (file.tensor(factors))
       refuse({.what = "the model has LongRoPE rotary scaling, which tsrun does not compute", .where = file.where(),

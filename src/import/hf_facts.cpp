@@ -1,7 +1,5 @@
 // A config.json as the facts of a model.
 #include "hf_family.hpp"
-#include "tsrun/core/text.hpp"
-#include "words.hpp"
 
 namespace tsrun {
 namespace {
@@ -13,7 +11,8 @@ Activation read_activation(const HfConfig& file, std::string_view key, Activatio
   };
   constexpr Named known[] = {
       {"silu", Activation::silu}, {"swish", Activation::silu}, {"gelu", Activation::gelu}, {"relu", Activation::relu},
-      {"gelu_new", Activation::gelu_tanh}, {"gelu_pytorch_tanh", Activation::gelu_tanh}, {"gelu_fast", Activation::gelu_tanh}};
+      {"gelu_new", Activation::gelu_tanh}, {"gelu_pytorch_tanh", Activation::gelu_tanh},
+      {"gelu_fast", Activation::gelu_tanh}};
   const auto name = file.string(key);
   if (!name) return otherwise;
   for (const Named& one : known)
@@ -33,7 +32,8 @@ void read_sizes(const HfConfig& file, const HfFamily& family, ModelConfig& c) {
   c.K = keys.K.empty() ? c.H : file.integer(keys.K).value_or(c.H);
   if (!keys.Q.empty()) c.Q = file.integer(keys.Q).value_or(c.Q);
   if (c.Q == 0 && (c.H < 1 || c.E < 1 || c.E % c.H != 0))
-    file.contradiction("the width is not a multiple of the heads, and no head width is given", {{"E", c.E}, {"H", c.H}});
+    file.contradiction("the width is not a multiple of the heads, and no head width is given",
+                       {{"E", c.E}, {"H", c.H}});
   if (c.Q == 0) c.Q = c.E / c.H;
 }
 

@@ -37,7 +37,7 @@ void adjust_smollm3(const HfConfig& file, ModelConfig& c) {
   if (file.boolean("use_sliding_window").value_or(false))
     file.unsupported("sliding windows on layers without positions", "use_sliding_window");
   const std::int64_t interval = file.integer("no_rope_layer_interval").value_or(4);
-  if (interval < 1) file.contradiction("no_rope_layer_interval is not positive", {{"no_rope_layer_interval", interval}});
+  if (interval < 1) file.contradiction("no_rope_layer_interval is not positive", {{"interval", interval}});
   std::vector<bool> unrotated;
   for (std::int64_t i = 0; i < std::min<std::int64_t>(c.layers, 10000); ++i)  // validate() refuses more
     unrotated.push_back((i + 1) % interval == 0);

@@ -59,8 +59,8 @@ std::vector<Match> match_hf_tensors(const std::vector<Safetensors>& shards, cons
   std::set<std::string, std::less<>> ignored{tied_copy(table, names, config)};
   for (const std::string_view pattern : family.ignored)
     for (int layer = 0; layer < config.layers; ++layer) ignored.insert(expand(without(prefix, pattern), layer));
-  return match_tensors(table, {family.model_type, names, false, [&](std::string_view name) { return ignored.contains(name); }},
-                       config);
+  const auto is_ignored = [&](std::string_view name) { return ignored.contains(name); };
+  return match_tensors(table, {family.model_type, names, false, is_ignored}, config);
 }
 
 }  // namespace tsrun

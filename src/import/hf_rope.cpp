@@ -20,7 +20,8 @@ std::optional<double> real_of(const std::optional<HfConfig>& object, std::string
 
 class RopeReader {
  public:
-  RopeReader(const HfConfig& file, const HfFamily& family, ModelConfig& config) : file_(file), family_(family), c_(config) {
+  RopeReader(const HfConfig& file, const HfFamily& family, ModelConfig& config)
+      : file_(file), family_(family), c_(config) {
     parameters_ = file.object("rope_parameters");
     if (parameters_ && (parameters_->has("full_attention") || parameters_->has("sliding_attention"))) {
       local_ = parameters_->object("sliding_attention");
@@ -49,10 +50,12 @@ class RopeReader {
 };
 
 void RopeReader::read_base() {
-  const auto base = first_of({real_of(parameters_, "rope_theta"), file_.real("rope_theta"), file_.real(family_.keys.rope_base)});
-  c_.rope_base = base || c_.rope_base != 0 ? base.value_or(c_.rope_base) : file_.required_real(family_.keys.rope_base);
+  const std::string_view key = family_.keys.rope_base;
+  const auto base = first_of({real_of(parameters_, "rope_theta"), file_.real("rope_theta"), file_.real(key)});
+  c_.rope_base = base || c_.rope_base != 0 ? base.value_or(c_.rope_base) : file_.required_real(key);
   if (c_.rope_local_base == 0) return;
-  c_.rope_local_base = first_of({real_of(local_, "rope_theta"), file_.real("rope_local_base_freq")}).value_or(c_.rope_local_base);
+  const auto local_base = first_of({real_of(local_, "rope_theta"), file_.real("rope_local_base_freq")});
+  c_.rope_local_base = local_base.value_or(c_.rope_local_base);
   if (local_ && local_->string("rope_type").value_or("default") != "default")
     local_->unsupported("scaled positions in its local layers", "rope_type");
 }
@@ -64,20 +67,18 @@ void RopeReader::read_width() {
     file_.contradiction("the share of a head that is rotated is not one of 0 to 1", {{"share", share}});
   c_.rope_dims = static_cast<std::int64_t>(share * static_cast<double>(c_.Q));
   if (c_.rope_dims % 2 != 0)
-    file_.contradiction("the rotated part of a head is of odd width", {{"head width", c_.Q}, {"rotated", c_.rope_dims}});
+    file_.contradiction("the rotated part of a head is of odd width",
+                        {{"head width", c_.Q}, {"rotated", c_.rope_dims}});
 }
 
 void RopeReader::read_scaling() {
-  auto type = scaling_->string("rope_type");
-  if (!type) type = scaling_->string("type");
-  const std::string name = type.value_or("default");
-  if (name == "default") return;
-  // What newer versions of transformers do with this model's yarn is not YaRN.
-  if (name == "yarn" && family_.model_type == "phi3") scaling_->unsupported("LongRoPE rotary scaling", type ? "type" : "rope_type");
-  if (name == "linear") c_.rope_scaling = RopeScaling::linear;
-  else if (name == "llama3") c_.rope_scaling = RopeScaling::llama3;
-  else if (name == "yarn") c_.rope_scaling = RopeScaling::yarn;
-  else scaling_->unsupported(text("the rotary scaling \"", printable(name), "\""), scaling_->has("rope_type") ? "rope_type" : "type");
+  const char* const key = scaling_->has("rope_type") ? "rope_type" : "type";
+  const std::string type = scaling_->string(key).value_or("default");
+  if (type == "default") return;
+  // Phi-3's first files say yarn and mean LongRoPE.
+  const bool is_known = type == "linear" || type == "llama3" || (type == "yarn" && family_.model_type != "phi3");
+  if (!is_known || !from_word(type, c_.rope_scaling))
+    scaling_->unsupported(text("the rotary scaling \"", printable(type), "\""), key);
   c_.rope_factor = scaling_->required_real("factor");
   if (c_.rope_scaling == RopeScaling::llama3) {
     c_.rope_low_freq_factor = scaling_->required_real("low_freq_factor");
@@ -92,7 +93,8 @@ void RopeReader::read_yarn() {
   c_.rope_original_context = scaling_->integer("original_max_position_embeddings").value_or(c_.context);
   c_.rope_beta_fast = scaling_->real("beta_fast").value_or(32);
   c_.rope_beta_slow = scaling_->real("beta_slow").value_or(1);
-  if (!scaling_->boolean("truncate").value_or(true)) scaling_->unsupported("YaRN scaling between whole pairs", "truncate");
+  if (!scaling_->boolean("truncate").value_or(true))
+    scaling_->unsupported("YaRN scaling between whole pairs", "truncate");
   const auto magnitude = [this](double weight) {
     return c_.rope_factor <= 1 ? 1 : 0.1 * weight * std::log(c_.rope_factor) + 1;
   };

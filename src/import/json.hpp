@@ -1,9 +1,7 @@
 // JSON of a foreign file, with what JSON itself leaves open decided: one value per name, and no bottomless nesting.
 #pragma once
 
-#include <cstdint>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <string>
 #include <string_view>
 

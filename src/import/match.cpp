@@ -53,13 +53,15 @@ bool is_rotated(Weight w) {
   return w == Weight::attn_q || w == Weight::attn_k || w == Weight::attn_q_bias || w == Weight::attn_k_bias;
 }
 
+[[noreturn]] void lacks(const TensorTable& table, const Family& family, const TensorSpec& spec) {
+  const std::string name = tensor_name(family.names, spec.weight, spec.layer);
+  refuse({.what = text("the file lacks the tensor ", name.empty() ? spec.path : name), .where = table.where(),
+          .next = convert_again});
+}
+
 Match match_one(const TensorTable& table, const Family& family, const ModelConfig& config, const TensorSpec& spec) {
   const TensorName* const name = find_present(table, family.names, spec.weight, spec.layer);
-  if (!name) {
-    const std::string first = tensor_name(family.names, spec.weight, spec.layer);
-    refuse({.what = text("the file lacks the tensor ", first.empty() ? spec.path : first), .where = table.where(),
-            .next = convert_again});
-  }
+  if (!name) lacks(table, family, spec);
   const std::string full = expand(name->pattern, spec.layer);
   const StoredTensor* const stored = table.find(full);
   Match m;
@@ -110,7 +112,10 @@ std::vector<Match> match_tensors(const TensorTable& table, const Family& family,
   std::set<std::string, std::less<>> wanted;
   for (const TensorSpec& spec : tensors_of(config)) {
     out.push_back(match_one(table, family, config, spec));
-    wanted.insert(out.back().stored.name);
+    const Match& m = out.back();
+    const bool is_whole = m.order.rows == (spec.is_vector ? spec.columns : spec.rows);
+    // A name of last resort may be another tensor's own.
+    if (!wanted.insert(m.stored.name).second && is_whole) lacks(table, family, spec);
   }
   for (const StoredTensor& stored : table.all())
     if (!wanted.contains(stored.name) && !family.is_ignored(stored.name))

@@ -1,20 +1,29 @@
 #include "names.hpp"
 
+#include <stdexcept>
+
 #include "rows.hpp"
-#include "tsrun/core/error.hpp"
 #include "tsrun/core/text.hpp"
 
 namespace tsrun {
 namespace {
 
-bool is_one_of(Weight w, Weight matrix, Weight bias) { return w == matrix || w == bias; }
-
 // Which of q, k, v; or of gate, in.
 int place_of(Weight w) {
-  if (is_one_of(w, Weight::attn_q, Weight::attn_q_bias) || is_one_of(w, Weight::ffn_gate, Weight::ffn_gate_bias)) return 0;
-  if (is_one_of(w, Weight::attn_k, Weight::attn_k_bias) || is_one_of(w, Weight::ffn_in, Weight::ffn_in_bias)) return 1;
-  check(is_one_of(w, Weight::attn_v, Weight::attn_v_bias), "only q, k and v, or gate and in, are fused");
-  return 2;
+  switch (w) {
+    case Weight::attn_q:
+    case Weight::attn_q_bias:
+    case Weight::ffn_gate:
+    case Weight::ffn_gate_bias: return 0;
+    case Weight::attn_k:
+    case Weight::attn_k_bias:
+    case Weight::ffn_in:
+    case Weight::ffn_in_bias: return 1;
+    case Weight::attn_v:
+    case Weight::attn_v_bias: return 2;
+    default: break;
+  }
+  throw std::logic_error("only q, k and v, or gate and in, are fused");
 }
 
 }  // namespace

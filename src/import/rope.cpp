@@ -1,8 +1,8 @@
 // Rotary facts: how wide, which base, and how positions are stretched.
 //
-// GGUF writes linear and YaRN's stretching as keys. Llama 3's is not written as such: the converter evaluates its formula and
-// stores one divisor per frequency. The formula's parameters are recovered from the divisors and then proven on every
-// one of them, so that what the model file says is what the source file says.
+// GGUF writes linear and YaRN's stretching as keys. Llama 3's is not written as such: the converter evaluates its
+// formula and stores one divisor per frequency. The formula's parameters are recovered from the divisors and then
+// proven on every one of them, so that what the model file says is what the source file says.
 #include <algorithm>
 #include <cmath>
 #include <numbers>
@@ -77,7 +77,9 @@ void read_scaling(const Gguf& file, const Architecture& a, ModelConfig& c) {
 
 // Peng et al. 2023, "YaRN"; llama.cpp multiplies its attention factor of 0.1 ln(factor) + 1 by the file's.
 void read_yarn(const Gguf& file, const Architecture& a, ModelConfig& c) {
-  const auto real = [&](std::string_view key, double otherwise) { return file.real(key_of(a, key)).value_or(otherwise); };
+  const auto real = [&](std::string_view key, double otherwise) {
+    return file.real(key_of(a, key)).value_or(otherwise);
+  };
   c.rope_original_context = file.integer(key_of(a, "rope.scaling.original_context_length")).value_or(c.context);
   c.rope_beta_fast = real("rope.scaling.yarn_beta_fast", 32);
   c.rope_beta_slow = real("rope.scaling.yarn_beta_slow", 1);
@@ -105,8 +107,8 @@ void read_rope(const Gguf& file, const Architecture& a, ModelConfig& c) {
   if (c.rope_scaling == RopeScaling::yarn) read_yarn(file, a, c);
   if (!divisors) return;
   if (c.rope_scaling != RopeScaling::none)
-    refuse({.what = text("the file has ", word(c.rope_scaling), " rotary scaling and ", rope_divisors, " too"), .where = file.where(),
-            .numbers = {{"rope.scaling.factor", c.rope_factor}},
+    refuse({.what = text("the file has ", word(c.rope_scaling), " rotary scaling and ", rope_divisors, " too"),
+            .where = file.where(), .numbers = {{"rope.scaling.factor", c.rope_factor}},
             .next = "tsrun computes one of them; choose another model"});
   read_llama3(file, a, *divisors, c);
 }

@@ -95,7 +95,8 @@ void HeaderReader::read_tensor(const std::string& name, const Json& value) {
     damaged_tensor(name, "has an absurd number of dimensions",
                    {{"dimensions", number(tensor.shape.size())}, {"most", number(most_dimensions)}});
   const std::vector<std::uint64_t> place = whole_numbers(name, value, "data_offsets");
-  if (place.size() != 2 || place[0] > place[1]) damaged_tensor(name, "has no place (data_offsets) of a begin and an end");
+  if (place.size() != 2 || place[0] > place[1])
+    damaged_tensor(name, "has no place (data_offsets) of a begin and an end");
   const std::uint64_t room = bytes_.size() - data_;
   if (place[1] > room)
     damaged_tensor(name, "ends past the end of the file",
@@ -145,7 +146,8 @@ void HeaderReader::require_filled() const {
     at += tensor.bytes;
   }
   if (at != bytes_.size())
-    damaged("the file is longer than its tensors", {{"tensors end at byte", number(at)}, {"size", number(bytes_.size())}});
+    damaged("the file is longer than its tensors",
+            {{"tensors end at byte", number(at)}, {"size", number(bytes_.size())}});
 }
 
 }  // namespace

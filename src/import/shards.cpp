@@ -60,8 +60,7 @@ void hold_against(const std::map<std::string, std::string>& index, const Folder&
     }
   for (const auto& [tensor, file] : index)
     if (!found.contains(tensor))
-      contradicts(text("the file ", printable(file), " lacks the tensor ", printable(tensor), " that the index puts there"),
-                  {});
+      contradicts(text("the file ", printable(file), " lacks the tensor ", printable(tensor), " of the index"), {});
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include "tsrun/import/source.hpp"
 
 #include <filesystem>
+#include <utility>
 
 #include "architecture.hpp"
 #include "facts.hpp"
@@ -12,7 +13,9 @@
 #include "shards.hpp"
 #include "stored_rows.hpp"
 #include "tsrun/core/error.hpp"
+#include "tsrun/core/text.hpp"
 #include "tsrun/import/gguf.hpp"
+#include "tsrun/import/hf_tokenizer.hpp"
 #include "vocabulary.hpp"
 #include "words.hpp"
 
@@ -97,10 +100,18 @@ class HfSource final : public MatchedSource {
     config.name = last_part(folder.name());
     shards_ = open_shards(folder);
     std::vector<Match> matches = match_hf_tensors(shards_, folder.name(), family, config);
-    set(std::move(config), {}, std::move(matches));
+    set(std::move(config), read_tokenizer(folder), std::move(matches));
   }
 
  private:
+  // A folder without one serves ids, and the note is the reason.
+  TokenizerData read_tokenizer(const Folder& folder) {
+    TokenizerData none;
+    if (auto tokenizer = read_hf_tokenizer(folder, notes_)) return std::move(*tokenizer);
+    none.reason = join(std::exchange(notes_, {}), "; ");
+    return none;
+  }
+
   std::vector<Safetensors> shards_;
 };
 

@@ -68,7 +68,8 @@ void for_rows(const Match& m, std::int64_t first, std::int64_t count, Visit&& vi
 // The elements of a vector, from the whole stored one (`each` bytes a value) in the model's order.
 void pick_elements(const Match& m, const std::byte* stored, std::size_t each, std::byte* out) {
   for (std::int64_t i = 0; i < m.tensor.spec.columns; ++i)
-    std::memcpy(out + static_cast<std::size_t>(i) * each, stored + static_cast<std::size_t>(m.order.index(i)) * each, each);
+    std::memcpy(out + static_cast<std::size_t>(i) * each,
+                stored + static_cast<std::size_t>(m.order.index(i)) * each, each);
 }
 
 std::vector<std::byte> whole_vector(const Match& m) {
@@ -89,7 +90,8 @@ TensorRows read_stored(const Match& m, std::int64_t first, std::int64_t count) {
   const TensorSpec& spec = m.tensor.spec;
   const GgmlType& type = *m.stored.type;
   if (spec.is_vector && count == 1) {
-    TensorRows whole = TensorRows::zeros(m.tensor.type, 1, m.order.rows), out = TensorRows::zeros(m.tensor.type, 1, spec.columns);
+    TensorRows whole = TensorRows::zeros(m.tensor.type, 1, m.order.rows);
+    TensorRows out = TensorRows::zeros(m.tensor.type, 1, spec.columns);
     std::vector<float> scratch(static_cast<std::size_t>(m.order.rows));
     keep_row(type, whole_vector(m).data(), whole, 0, scratch.data());
     pick_elements(m, whole.values.data(), static_cast<std::size_t>(bits(out.type) / 8), out.values.data());
@@ -97,7 +99,9 @@ TensorRows read_stored(const Match& m, std::int64_t first, std::int64_t count) {
   }
   TensorRows out = TensorRows::zeros(m.tensor.type, count, spec.columns);
   std::vector<float> scratch(static_cast<std::size_t>(out.columns));
-  for_rows(m, first, count, [&](std::int64_t row, const std::byte* in) { keep_row(type, in, out, row, scratch.data()); });
+  for_rows(m, first, count, [&](std::int64_t row, const std::byte* in) {
+    keep_row(type, in, out, row, scratch.data());
+  });
   return out;
 }
 
@@ -108,7 +112,8 @@ void read_stored_f32(const Match& m, std::int64_t first, std::int64_t count, flo
   if (spec.is_vector && count == 1) {
     std::vector<float> whole(static_cast<std::size_t>(m.order.rows));
     type.dequantize(whole_vector(m).data(), m.order.rows / type.block, whole.data());
-    pick_elements(m, reinterpret_cast<const std::byte*>(whole.data()), sizeof(float), reinterpret_cast<std::byte*>(out));
+    pick_elements(m, reinterpret_cast<const std::byte*>(whole.data()), sizeof(float),
+                  reinterpret_cast<std::byte*>(out));
     return;
   }
   for_rows(m, first, count, [&](std::int64_t row, const std::byte* in) {

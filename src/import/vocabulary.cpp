@@ -1,7 +1,10 @@
 #include "vocabulary.hpp"
 
 #include <algorithm>
+#include <cmath>
 
+#include "cursor.hpp"
+#include "end_tokens.hpp"
 #include "tsrun/core/error.hpp"
 #include "tsrun/core/text.hpp"
 #include "words.hpp"
@@ -9,22 +12,33 @@
 namespace tsrun {
 namespace {
 
-// tokenizer.ggml.pre names the pattern that cuts text into pieces, and with it a family's habits.
+// The patterns as the families' tokenizer.json have them.
+constexpr const char* gpt2 = R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
+constexpr const char* each_digit = R"(\p{N})";
+constexpr const char* three_digits = R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|)"
+                                     R"( ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+constexpr const char* one_digit = R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}|)"
+                                  R"( ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+
+// tokenizer.ggml.pre names how text is cut into pieces, and with it a family's habits.
 struct Pre {
   std::string_view name;
-  std::string_view pattern;
-  bool ignore_merges;
-  bool add_bos;  // where the file does not say
+  std::vector<const char*> patterns;  // one after the other, each match a piece
+  bool composes = false;              // the text is in Normalization Form C
+  bool ignore_merges = false;
+  bool add_bos = false;  // where the file does not say
 };
-constexpr Pre pres[] = {
-    {"smollm", "smollm", false, false},  {"gpt-2", "gpt2", false, false},    {"default", "gpt2", false, false},
-    {"qwen2", "qwen2", false, false},    {"llama-bpe", "llama3", true, true}, {"llama3", "llama3", true, true},
-    {"llama-v3", "llama3", true, true},
+const Pre pres[] = {
+    {"smollm", {each_digit, gpt2}},
+    {"starcoder", {each_digit, gpt2}},
+    {"command-r", {each_digit, gpt2}, true, false, true},
+    {"gpt-2", {gpt2}},
+    {"default", {gpt2}},
+    {"qwen2", {one_digit}, true},
+    {"llama-bpe", {three_digits}, false, true, true},
+    {"llama3", {three_digits}, false, true, true},
+    {"llama-v3", {three_digits}, false, true, true},
 };
-
-// Control tokens that end a text or a turn, whatever the family.
-constexpr std::string_view end_names[] = {"<|im_end|>",      "<|eot_id|>",    "<|endoftext|>",
-                                          "<|end_of_text|>", "<end_of_turn>", "<|end|>"};
 
 class VocabularyReader {
  public:
@@ -51,6 +65,9 @@ class VocabularyReader {
   }
   void read_kind();
   void read_bpe();
+  void read_sentencepiece();
+  void read_scores();
+  void read_flags();
   void read_tokens();
   void read_types();
   void read_ends();
@@ -74,7 +91,7 @@ void VocabularyReader::read_kind() {
   } else if (*model == "gpt2") {
     read_bpe();
   } else if (*model == "llama") {
-    none("SentencePiece tokenizers are not read yet");
+    read_sentencepiece();
   } else {
     none(text("tokenizers of kind \"", printable(*model), "\" are not read yet"));
   }
@@ -89,10 +106,22 @@ void VocabularyReader::read_bpe() {
   if (!file_.has("tokenizer.ggml.tokens") || !file_.has("tokenizer.ggml.merges"))
     return none("the file carries a tokenizer without its tokens or merges");
   data_.kind = TokenizerKind::bpe;
-  data_.pattern = known->pattern;
+  for (const char* const pattern : known->patterns) data_.pre_tokenizer.push_back({.text = pattern});
+  if (known->composes) data_.normalizer.push_back({.kind = TextStep::Kind::nfc});
   data_.ignore_merges = known->ignore_merges;
   data_.add_bos = known->add_bos;
   data_.merges = *file_.strings("tokenizer.ggml.merges");
+}
+
+// SentencePiece's BPE: merges follow from the scores.
+void VocabularyReader::read_sentencepiece() {
+  if (!file_.has("tokenizer.ggml.tokens") || !file_.has("tokenizer.ggml.scores"))
+    return none("the file carries a tokenizer without its tokens or scores");
+  data_.kind = TokenizerKind::sentencepiece;
+  data_.byte_fallback = data_.fuse_unknown = data_.add_bos = true;
+  data_.drop_first_space = file_.boolean("tokenizer.ggml.add_space_prefix").value_or(true);
+  if (data_.drop_first_space) data_.normalizer.push_back({.kind = TextStep::Kind::prepend, .text = "\u2581"});
+  data_.normalizer.push_back({.kind = TextStep::Kind::replace, .text = " ", .other = "\u2581"});
 }
 
 // A byte tokenizer may come without a list: its ids mean themselves.
@@ -105,6 +134,33 @@ void VocabularyReader::read_tokens() {
     contradiction("the tokenizer has another number of tokens than the model",
                   {{"tokens", count}, {"vocabulary", size_}});
   read_types();
+  if (data_.kind != TokenizerKind::sentencepiece) return;
+  read_scores();
+  read_flags();
+}
+
+void VocabularyReader::read_scores() {
+  const auto* const scores = std::get_if<GgufArray>(&file_.values().find("tokenizer.ggml.scores")->second);
+  if (!scores || scores->of != GgufKind::f32)
+    contradiction("tokenizer.ggml.scores is not a list of numbers (f32)", {{"tokens", number(data_.tokens.size())}});
+  if (scores->count != data_.tokens.size())
+    contradiction("the tokenizer has another number of scores than tokens",
+                  {{"scores", number(scores->count)}, {"tokens", number(data_.tokens.size())}});
+  Cursor cursor(file_.bytes(), scores->offset);
+  for (std::uint64_t i = 0; i < scores->count; ++i) {
+    data_.scores.push_back(cursor.take<float>("the scores"));
+    if (!std::isfinite(data_.scores.back()))
+      contradiction("the score of a token is not a number", {{"token", number(i)}});
+  }
+}
+
+// Phi-3's control tokens take the line's end behind them, of which only its tokenizer.json speaks.
+void VocabularyReader::read_flags() {
+  if (file_.string("general.architecture") != "phi3") return;
+  constexpr std::string_view plain[] = {"<unk>", "<s>", "<|endoftext|>"};
+  for (std::size_t i = 0; i < data_.types.size(); ++i)
+    if (data_.types[i] == TokenType::control && std::find(std::begin(plain), std::end(plain), data_.tokens[i]) == std::end(plain))
+      data_.added.push_back({.id = static_cast<std::int32_t>(i), .takes_space_behind = true});
 }
 
 void VocabularyReader::read_types() {
@@ -123,17 +179,10 @@ void VocabularyReader::read_types() {
 }
 
 void VocabularyReader::read_ends() {
-  std::vector<std::int32_t>& ends = data_.ends;
-  const auto add = [&ends](std::optional<std::int32_t> token) {
-    if (token && std::find(ends.begin(), ends.end(), *token) == ends.end()) ends.push_back(*token);
-  };
-  add(data_.eos);
-  add(id("tokenizer.ggml.eot_token_id"));
-  add(id("tokenizer.ggml.eom_token_id"));
-  for (std::size_t i = 0; i < data_.types.size(); ++i)
-    if (data_.types[i] == TokenType::control &&
-        std::find(std::begin(end_names), std::end(end_names), data_.tokens[i]) != std::end(end_names))
-      add(static_cast<std::int32_t>(i));
+  std::vector<std::int32_t> others;
+  for (const char* const key : {"tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"})
+    if (const auto end = id(key)) others.push_back(*end);
+  gather_ends(data_, others);
 }
 
 std::optional<std::int32_t> VocabularyReader::id(std::string_view key) const {

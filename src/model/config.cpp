@@ -96,7 +96,8 @@ void Validation::sizes() const {
             {{size_name, size}, {"largest", largest_size}});
   require(c_.context >= 1 && c_.context <= longest_context, "the model's size context is missing or absurd",
           {{"context", c_.context}, {"largest", longest_context}});
-  require(c_.layers <= 10000, "the model has too many layers", {{"layers", c_.layers}, {"largest", std::int64_t{10000}}});
+  require(c_.layers <= 10000, "the model has too many layers",
+          {{"layers", c_.layers}, {"largest", std::int64_t{10000}}});
   require(c_.H * c_.Q <= largest_size, "the query heads are too wide together", {{"H", c_.H}, {"Q", c_.Q}});
   require(c_.H % c_.K == 0, "the query heads are not a multiple of the key/value heads", {{"H", c_.H}, {"K", c_.K}});
 }
@@ -106,7 +107,8 @@ void Validation::blocks() const {
           {{"norm_epsilon", c_.norm_epsilon}});
   for (const double v : {c_.norm_offset, c_.embed_scale, c_.logit_scale})
     require(std::isfinite(v), "a scale of the model is not a number", {{"value", v}});
-  require(!c_.two_norms || c_.block == Block::parallel, "a serial block has two norms anyway", {{"two_norms", std::string("true")}});
+  require(!c_.two_norms || c_.block == Block::parallel, "a serial block has two norms anyway",
+          {{"two_norms", std::string("true")}});
   require(c_.norm_place == NormPlace::before || (c_.block == Block::serial && !c_.norm_bias),
           "norms after attention and FFN belong to serial blocks, and have no bias",
           {{"norm_place", std::string(word(c_.norm_place))}});
@@ -129,7 +131,8 @@ void Validation::rotation() const {
   }
   require(c_.rope_dims >= 2 && c_.rope_dims % 2 == 0 && c_.rope_dims <= c_.Q,
           "the rotary width is not an even number up to the head width", {{"rope_dims", c_.rope_dims}, {"Q", c_.Q}});
-  require(c_.nope_every >= 0 && c_.nope_every != 1, "a rotary model has layers that are rotated", {{"nope_every", c_.nope_every}});
+  require(c_.nope_every >= 0 && c_.nope_every != 1, "a rotary model has layers that are rotated",
+          {{"nope_every", c_.nope_every}});
   require(std::isfinite(c_.rope_base) && c_.rope_base > 1, "the rotary base is not a number above 1",
           {{"rope_base", c_.rope_base}});
   require(c_.rope_local_base == 0 || (std::isfinite(c_.rope_local_base) && c_.rope_local_base > 1 && c_.window > 0),
@@ -144,10 +147,11 @@ void Validation::scaling() const {
     require(c_.rope_original_context >= 1 && std::isfinite(c_.rope_high_freq_factor) &&
                 c_.rope_high_freq_factor > c_.rope_low_freq_factor && c_.rope_low_freq_factor > 0,
             "the Llama 3 rotary scaling contradicts itself",
-            {{"low", c_.rope_low_freq_factor}, {"high", c_.rope_high_freq_factor}, {"original context", c_.rope_original_context}});
+            {{"low", c_.rope_low_freq_factor}, {"high", c_.rope_high_freq_factor},
+             {"original context", c_.rope_original_context}});
   if (c_.rope_scaling == RopeScaling::yarn)
-    require(c_.rope_original_context >= 1 && std::isfinite(c_.rope_beta_fast) && c_.rope_beta_fast >= c_.rope_beta_slow &&
-                c_.rope_beta_slow > 0 && std::isfinite(c_.rope_attention_factor) && c_.rope_attention_factor > 0,
+    require(c_.rope_original_context >= 1 && std::isfinite(c_.rope_beta_fast) &&
+                c_.rope_beta_fast >= c_.rope_beta_slow && c_.rope_beta_slow > 0 && std::isfinite(c_.rope_attention_factor) && c_.rope_attention_factor > 0,
             "the YaRN rotary scaling contradicts itself",
             {{"fast", c_.rope_beta_fast}, {"slow", c_.rope_beta_slow}, {"attention factor", c_.rope_attention_factor},
              {"original context", c_.rope_original_context}});

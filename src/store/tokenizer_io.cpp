@@ -1,14 +1,20 @@
 // The tokenizer: group /tokenizer.
 //
-//   attributes kind, reason, pattern, add_bos, add_eos, ignore_merges; bos, eos, unknown, pad where there is one
+//   attributes kind, reason, add_bos, add_eos, ignore_merges; bos, eos, unknown, pad where there is one
 //   tokens, merges        the bytes of all texts, one after the other; text i is bytes [offsets[i], offsets[i + 1])
 //   tokens.offsets, merges.offsets        u64, one more than there are texts
 //   types                 u8 per token, as TokenType
 //   ends                  ids that end a text
 //   chat_template         bytes
+// and, of a tokenizer that is not of raw bytes,
+//   attributes byte_fallback, fuse_unknown, drop_first_space
+//   scores                f64 per token, or none
+//   normalizer, pre_tokenizer             texts, three per step: "split isolated", its text, the other text
+//   added, added.flags    ids, and u8 each: 1 normalized, 2 takes space before, 4 behind, 8 a whole word
 // Texts of varying length would go to HDF5's global heap, which has no checksum and needs one read each.
 
 #include <array>
+#include <sstream>
 #include <utility>
 
 #include "attributes.hpp"
@@ -20,8 +26,27 @@ namespace {
 
 const std::string place = "/tokenizer";
 
-constexpr std::array<std::pair<TokenizerKind, std::string_view>, 3> kinds = {
-    {{TokenizerKind::none, "none"}, {TokenizerKind::bytes, "bytes"}, {TokenizerKind::bpe, "bpe"}}};
+constexpr std::array<std::pair<TokenizerKind, std::string_view>, 5> kinds = {
+    {{TokenizerKind::none, "none"}, {TokenizerKind::bytes, "bytes"}, {TokenizerKind::bpe, "bpe"},
+     {TokenizerKind::sentencepiece, "sentencepiece"}, {TokenizerKind::unigram, "unigram"}}};
+
+using Kind = TextStep::Kind;
+constexpr std::array<std::pair<Kind, std::string_view>, 7> steps = {
+    {{Kind::nfc, "nfc"}, {Kind::prepend, "prepend"}, {Kind::lead, "lead"}, {Kind::lead_first, "lead_first"},
+     {Kind::replace, "replace"}, {Kind::split, "split"}, {Kind::letters, "letters"}}};
+
+using Matches = TextStep::Matches;
+constexpr std::array<std::pair<Matches, std::string_view>, 5> all_matches = {
+    {{Matches::isolated, "isolated"}, {Matches::removed, "removed"}, {Matches::with_previous, "with_previous"},
+     {Matches::with_next, "with_next"}, {Matches::together, "together"}}};
+
+template <class Table, class Value>
+std::string_view word_of(const Table& table, Value value) {
+  for (const auto& [known, word] : table)
+    if (known == value) return word;
+  check(false, "every value has a word");
+  return {};
+}
 
 using Ids = std::array<std::pair<const char*, std::optional<std::int32_t> TokenizerData::*>, 4>;
 constexpr Ids single_ids = {{{"bos", &TokenizerData::bos},
@@ -95,10 +120,93 @@ class TokenizerReader {
   const std::string& path_;
 };
 
-TokenizerKind kind_of(const std::string& word, const TokenizerReader& reader) {
-  for (const auto& [kind, known] : kinds)
-    if (word == known) return kind;
-  reader.misfit_at("kind", "the kind of tokenizer is not one that this tsrun knows", {{"kind", word}});
+template <class Table>
+auto value_of(const Table& table, const std::string& word, const std::string& name, const TokenizerReader& reader) {
+  for (const auto& [value, known] : table)
+    if (word == known) return value;
+  reader.misfit_at(name, "there is a word that this tsrun does not know", {{"word", word}});
+}
+
+void put_steps(hid_t group, const std::string& name, const std::vector<TextStep>& list) {
+  std::vector<std::string> texts;
+  for (const TextStep& step : list) {
+    std::string word(word_of(steps, step.kind));
+    if (step.kind == Kind::split) word += text(" ", word_of(all_matches, step.matches), step.inverted ? " inverted" : "");
+    texts.insert(texts.end(), {word, step.text, step.other});
+  }
+  put_texts(group, name, texts);
+}
+
+std::vector<TextStep> read_steps(const TokenizerReader& reader, const std::string& name) {
+  const std::vector<std::string> texts = reader.texts(name);
+  if (texts.size() % 3 != 0)
+    reader.misfit_at(name, "there are not three texts per step", {{"texts", static_cast<std::int64_t>(texts.size())}});
+  std::vector<TextStep> list;
+  for (std::size_t i = 0; i < texts.size(); i += 3) {
+    std::istringstream words(texts[i]);
+    std::string kind, matches, inverted;
+    words >> kind >> matches >> inverted;
+    TextStep step{value_of(steps, kind, name, reader), texts[i + 1], texts[i + 2], Matches::isolated, inverted == "inverted"};
+    if (step.kind == Kind::split) step.matches = value_of(all_matches, matches, name, reader);
+    list.push_back(std::move(step));
+  }
+  return list;
+}
+
+constexpr std::array<std::pair<bool AddedToken::*, std::uint8_t>, 4> flags = {
+    {{&AddedToken::normalized, 1}, {&AddedToken::takes_space_before, 2}, {&AddedToken::takes_space_behind, 4},
+     {&AddedToken::whole_word, 8}}};
+
+void put_added(hid_t group, const std::vector<AddedToken>& added) {
+  std::vector<std::int32_t> ids;
+  std::string bits;
+  for (const AddedToken& token : added) {
+    ids.push_back(token.id);
+    unsigned all = 0;
+    for (const auto& [flag, bit] : flags) all |= token.*flag ? bit : 0U;
+    bits += static_cast<char>(all);
+  }
+  put_list(group, "added", h5::Element::i32, ids);
+  put_list(group, "added.flags", h5::Element::u8, bits);
+}
+
+std::vector<AddedToken> read_added(const TokenizerReader& reader) {
+  const auto ids = reader.list<std::vector<std::int32_t>>("added", h5::Element::i32);
+  const auto bits = reader.list<std::string>("added.flags", h5::Element::u8);
+  if (ids.size() != bits.size())
+    reader.misfit_at("added.flags", "there are not flags for each added token",
+                     {{"added", static_cast<std::int64_t>(ids.size())}, {"flags", static_cast<std::int64_t>(bits.size())}});
+  std::vector<AddedToken> added(ids.size());
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    added[i].id = ids[i];
+    for (const auto& [flag, bit] : flags) added[i].*flag = (static_cast<unsigned char>(bits[i]) & bit) != 0;
+  }
+  return added;
+}
+
+// What only a tokenizer of texts has.
+void write_preparation(hid_t group, const TokenizerData& t) {
+  put(group, "byte_fallback", t.byte_fallback);
+  put(group, "fuse_unknown", t.fuse_unknown);
+  put(group, "drop_first_space", t.drop_first_space);
+  put_list(group, "scores", h5::Element::f64, t.scores);
+  put_steps(group, "normalizer", t.normalizer);
+  put_steps(group, "pre_tokenizer", t.pre_tokenizer);
+  put_added(group, t.added);
+}
+
+void read_preparation(const Attributes& attributes, const TokenizerReader& reader, TokenizerData& t) {
+  attributes.get("byte_fallback", t.byte_fallback);
+  attributes.get("fuse_unknown", t.fuse_unknown);
+  attributes.get("drop_first_space", t.drop_first_space);
+  t.scores = reader.list<std::vector<double>>("scores", h5::Element::f64);
+  t.normalizer = read_steps(reader, "normalizer");
+  t.pre_tokenizer = read_steps(reader, "pre_tokenizer");
+  t.added = read_added(reader);
+}
+
+bool prepares_text(const TokenizerData& t) {
+  return t.kind != TokenizerKind::none && t.kind != TokenizerKind::bytes;
 }
 
 }  // namespace
@@ -106,10 +214,8 @@ TokenizerKind kind_of(const std::string& word, const TokenizerReader& reader) {
 void write_tokenizer(hid_t file, const TokenizerData& t) {
   check(t.types.size() == t.tokens.size(), "each token has a type");
   const h5::Id group = h5::create_group(file, place);
-  for (const auto& [kind, word] : kinds)
-    if (kind == t.kind) put(group, "kind", word);
+  put(group, "kind", word_of(kinds, t.kind));
   put(group, "reason", std::string_view(t.reason));
-  put(group, "pattern", std::string_view(t.pattern));
   put(group, "add_bos", t.add_bos);
   put(group, "add_eos", t.add_eos);
   put(group, "ignore_merges", t.ignore_merges);
@@ -121,6 +227,7 @@ void write_tokenizer(hid_t file, const TokenizerData& t) {
   put_texts(group, "merges", t.merges);
   put_list(group, "ends", h5::Element::i32, t.ends);
   put_list(group, "chat_template", h5::Element::u8, t.chat_template);
+  if (prepares_text(t)) write_preparation(group, t);
 }
 
 TokenizerData read_tokenizer(hid_t file, const std::string& path) {
@@ -131,9 +238,8 @@ TokenizerData read_tokenizer(hid_t file, const std::string& path) {
   TokenizerData t;
   std::string kind;
   attributes.get("kind", kind);
-  t.kind = kind_of(kind, reader);
+  t.kind = value_of(kinds, kind, "kind", reader);
   attributes.get("reason", t.reason);
-  attributes.get("pattern", t.pattern);
   attributes.get("add_bos", t.add_bos);
   attributes.get("add_eos", t.add_eos);
   attributes.get("ignore_merges", t.ignore_merges);
@@ -156,6 +262,7 @@ TokenizerData read_tokenizer(hid_t file, const std::string& path) {
   t.merges = reader.texts("merges");
   t.ends = reader.list<std::vector<std::int32_t>>("ends", h5::Element::i32);
   t.chat_template = reader.list<std::string>("chat_template", h5::Element::u8);
+  if (prepares_text(t)) read_preparation(attributes, reader, t);
   return t;
 }
 

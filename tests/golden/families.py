@@ -51,7 +51,8 @@ POST_NORMS = {"attn_post_norm": "model.layers.#.post_attention_layernorm.weight"
               "ffn_norm": "model.layers.#.pre_feedforward_layernorm.weight",
               "ffn_post_norm": "model.layers.#.post_feedforward_layernorm.weight"}
 PHI3 = LLAMA | {QKV: "model.layers.#.self_attn.qkv_proj.weight", GATE_IN: "model.layers.#.mlp.gate_up_proj.weight"}
-STARCODER2 = with_biases(LLAMA | {"ffn_in": "model.layers.#.mlp.c_fc.weight", "ffn_out": "model.layers.#.mlp.c_proj.weight"})
+STARCODER2 = with_biases(LLAMA | {"ffn_in": "model.layers.#.mlp.c_fc.weight",
+                                  "ffn_out": "model.layers.#.mlp.c_proj.weight"})
 GPT_NEOX = with_biases({
     "/embed": "gpt_neox.embed_in.weight", "/unembed": "lm_head.weight",
     "/final_norm": "gpt_neox.final_layer_norm.weight", "attn_norm": "gpt_neox.layers.#.input_layernorm.weight",
@@ -173,7 +174,8 @@ FAMILIES = {
     "falcon": ("Falcon", "ForCausalLM", FALCON, falcon_config),
     "falcon40": ("Falcon", "ForCausalLM", FALCON40, falcon_config),
     "olmo2": ("Olmo2", "ForCausalLM", LLAMA | POST_NORMS, llama_config),
-    "smollm3": ("SmolLM3", "ForCausalLM", LLAMA, lambda c: llama_config(c) | dict(no_rope_layer_interval=c["nope_every"])),
+    "smollm3": ("SmolLM3", "ForCausalLM", LLAMA,
+                lambda c: llama_config(c) | dict(no_rope_layer_interval=c["nope_every"])),
     "starcoder2": ("Starcoder2", "ForCausalLM", STARCODER2, lambda c: llama_config(c) | dict(
         norm_epsilon=c["norm_epsilon"], sliding_window=c["window"] or None)),
 }

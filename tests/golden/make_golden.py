@@ -312,8 +312,8 @@ def reference(c, weights, sequences, folder):
 
 def flips_of(c):
     other = {"norm": ["rms", "layer"], "norm_epsilon": [1e-4, 1e-6], "norm_offset": [0.0, 1.0], "norm_bias": [True],
-             "block": ["serial", "parallel"] * (not c["two_norms"]), "activation": ["silu", "gelu", "gelu_tanh", "relu"],
-             "gated": [True, False],
+             "block": ["serial", "parallel"] * (not c["two_norms"]),
+             "activation": ["silu", "gelu", "gelu_tanh", "relu"], "gated": [True, False],
              "tied": [True, False], "embed_scale": [1.0, 2.0], "logit_scale": [1.0, 0.5],
              "rope_dims": [c["rope_dims"] - 2] + [c["Q"]] * (c["rope_dims"] < c["Q"]),
              "rope_base": [10000.0, 100000.0, 500000.0], "rope_pairing": ["half", "adjacent"]}
@@ -344,7 +344,8 @@ def later_flips(c):
     if c["qk_norm"] != "none":
         other |= {"qk_norm": ["none"], "attn_scale": [0.5]}
     if c["window"]:
-        other |= {"window": [0, c["window"] - 1, c["window"] + 1], "full_every": [n for n in (0, 2, 3) if n <= c["layers"]]}
+        other |= {"window": [0, c["window"] - 1, c["window"] + 1],
+                  "full_every": [n for n in (0, 2, 3) if n <= c["layers"]]}
     if c["architecture"] == "qwen2":
         other |= {"positions": ["learned"], "window": [20]}
     if c["nope_every"]:
@@ -407,8 +408,7 @@ def add_gguf_tensor(c, out, name, t):
     """Matrices in the model's type, vectors in F32, as llama.cpp's converter does."""
     if c["dtype"] in GGUF_TYPES and t.ndim > 1:
         t = t.to(getattr(torch, c["dtype"]))
-        data = t.contiguous().view(torch.uint16).numpy() if c["dtype"] == "bfloat16" else t.contiguous().numpy()
-        out.add_tensor(name, data.view(np.uint8) if c["dtype"] == "bfloat16" else data, raw_dtype=GGUF_TYPES[c["dtype"]])
+        out.add_tensor(name, t.contiguous().view(torch.uint8).numpy(), raw_dtype=GGUF_TYPES[c["dtype"]])
     else:
         out.add_tensor(name, t.contiguous().numpy())
 

@@ -1,7 +1,7 @@
 // Any bytes at all, given to the reader as a file: refused or opened, and once opened, readable to the end.
 //
 // Built with clang and -DTSRUN_FUZZ=ON (AddressSanitizer and UndefinedBehaviorSanitizer with it):
-//   gguf_seeds corpus && gguf_fuzz -jobs=2 -workers=2 -max_total_time=600 corpus
+//   gguf_seeds corpus && cp tests/golden/*.gguf corpus && gguf_fuzz -jobs=2 -workers=2 -max_total_time=600 corpus
 #include <cmath>
 #include <cstdlib>
 #include <cstring>

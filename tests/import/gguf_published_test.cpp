@@ -70,7 +70,7 @@ TEST_CASE("every tensor of SmolLM2 reads as the gguf package reads it") {
   CHECK(c.rope_base == 100000);
   CHECK(c.tied);
   CHECK(source->tokenizer().kind == TokenizerKind::bpe);
-  CHECK(source->tokenizer().pattern == "smollm");
+  CHECK(source->tokenizer().pre_tokenizer.size() == 2);
   CHECK(source->tokenizer().merges.size() == 48900);
   CHECK(source->tokenizer().ends == std::vector<std::int32_t>{2, 0});
 

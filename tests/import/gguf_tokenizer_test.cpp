@@ -1,6 +1,8 @@
 // The tokenizer that a file carries: taken as it is, defaulted by family, or left out with the reason.
 #include <doctest/doctest.h>
 
+#include <limits>
+
 #include "refusal.hpp"
 #include "small_models.hpp"
 
@@ -16,7 +18,8 @@ TokenizerData tokenizer_of(const GgufImage& image) { return open_image(image)->t
 TEST_CASE("a byte-level BPE tokenizer is read whole") {
   const TokenizerData t = tokenizer_of(small_llama());
   CHECK(t.kind == TokenizerKind::bpe);
-  CHECK(t.pattern == "smollm");
+  REQUIRE(t.pre_tokenizer.size() == 2);
+  CHECK(t.pre_tokenizer[0].text == R"(\p{N})");
   CHECK(t.tokens.size() == 8);
   CHECK(t.tokens[5] == "ab");
   CHECK(t.types[0] == TokenType::control);
@@ -35,17 +38,21 @@ TEST_CASE("a byte-level BPE tokenizer is read whole") {
 
 TEST_CASE("the pattern goes by name, and with it the family's habits") {
   struct Row {
-    const char *pre, *pattern;
-    bool add_bos, ignore_merges;
+    const char *pre, *pattern;  // a part of the last pattern
+    bool add_bos, ignore_merges, composes;
   };
-  for (const Row& row : {Row{"smollm", "smollm", false, false}, Row{"gpt-2", "gpt2", false, false},
-                         Row{"default", "gpt2", false, false}, Row{"qwen2", "qwen2", false, false},
-                         Row{"llama-bpe", "llama3", true, true}}) {
+  for (const Row& row : {Row{"smollm", R"( ?\p{L}+| ?\p{N}+)", false, false, false},
+                         Row{"gpt-2", R"( ?\p{L}+| ?\p{N}+)", false, false, false},
+                         Row{"default", R"( ?\p{L}+| ?\p{N}+)", false, false, false},
+                         Row{"qwen2", R"(]?\p{L}+|\p{N}|)", false, false, true},
+                         Row{"command-r", R"( ?\p{L}+| ?\p{N}+)", true, false, true},
+                         Row{"llama-bpe", R"(]?\p{L}+|\p{N}{1,3}|)", true, true, false}}) {
     GgufImage image = small_llama();
     image.string("tokenizer.ggml.pre", row.pre);
     const TokenizerData t = tokenizer_of(image);
     CHECK(t.kind == TokenizerKind::bpe);
-    CHECK(t.pattern == row.pattern);
+    CHECK(t.pre_tokenizer.back().text.find(row.pattern) != std::string::npos);
+    CHECK(t.normalizer.size() == (row.composes ? 1 : 0));
     CHECK(t.add_bos == row.add_bos);
     CHECK(t.ignore_merges == row.ignore_merges);
     image.boolean("tokenizer.ggml.add_bos_token", !row.add_bos);
@@ -67,7 +74,7 @@ TEST_CASE("what tsrun does not build is left out with the reason, and the file s
   };
   GgufImage image = small_llama();
   image.string("tokenizer.ggml.model", "llama");
-  CHECK(reason(image).find("SentencePiece") != std::string::npos);
+  CHECK(reason(image).find("scores") != std::string::npos);
   image.string("tokenizer.ggml.model", "bert\x01");
   CHECK(reason(image).find("bert\\x01") != std::string::npos);
   image.drop("tokenizer.ggml.model");
@@ -80,6 +87,36 @@ TEST_CASE("what tsrun does not build is left out with the reason, and the file s
   image = small_llama();
   image.drop("tokenizer.ggml.merges");
   CHECK(reason(image).find("merges") != std::string::npos);
+}
+
+TEST_CASE("SentencePiece's BPE is read with its scores, and with a space before every text unless the file says no") {
+  GgufImage image = small_llama();
+  image.string("tokenizer.ggml.model", "llama");
+  Image scores = GgufImage::array_head(GgufKind::f32, 8);
+  for (int i = 0; i < 8; ++i) put(scores, -0.5F * static_cast<float>(i));
+  image.set({"tokenizer.ggml.scores", GgufKind::array, scores});
+  TokenizerData t = tokenizer_of(image);
+  CHECK(t.kind == TokenizerKind::sentencepiece);
+  CHECK(t.scores == std::vector<double>{0, -0.5, -1, -1.5, -2, -2.5, -3, -3.5});
+  CHECK(t.merges.empty());
+  CHECK(t.byte_fallback);
+  CHECK(t.add_bos);
+  CHECK(t.drop_first_space);
+  REQUIRE(t.normalizer.size() == 2);
+  CHECK(t.normalizer[0].kind == TextStep::Kind::prepend);
+  image.boolean("tokenizer.ggml.add_space_prefix", false);
+  t = tokenizer_of(image);
+  CHECK_FALSE(t.drop_first_space);
+  CHECK(t.normalizer.size() == 1);
+
+  image.set({"tokenizer.ggml.scores", GgufKind::array, GgufImage::array_head(GgufKind::f32, 0)});
+  expect_refusal(image, {"scores 0", "tokens 8"});
+  image.i32s("tokenizer.ggml.scores", {1, 1, 1, 1, 1, 1, 1, 1});
+  expect_refusal(image, {"tokenizer.ggml.scores"});
+  scores.resize(scores.size() - 4);
+  put(scores, std::numeric_limits<float>::infinity());
+  image.set({"tokenizer.ggml.scores", GgufKind::array, scores});
+  expect_refusal(image, {"token 7"});
 }
 
 TEST_CASE("a byte tokenizer needs no list") {

@@ -23,7 +23,26 @@ HfImage llama_with(const char* key, nlohmann::json value) {
   image.config[key] = std::move(value);
   return image;
 }
-ModelConfig config_with(const char* key, nlohmann::json value) { return llama_with(key, std::move(value)).open()->config(); }
+ModelConfig config_with(const char* key, nlohmann::json value) {
+  return llama_with(key, std::move(value)).open()->config();
+}
+
+// A golden folder, its configuration to be changed.
+HfImage golden_folder(const std::string& name) {
+  const std::string folder = TSRUN_SOURCE_DIR "/tests/golden/" + name + "/";
+  const auto bytes = [&](const char* file) {
+    const auto opened = open_bytes(folder + file);
+    Image out(static_cast<std::size_t>(opened->size()));
+    opened->read(0, out);
+    return out;
+  };
+  HfImage image;
+  const Image config = bytes("config.json");
+  const auto* const text = reinterpret_cast<const char*>(config.data());
+  image.config = nlohmann::json::parse(text, text + config.size());
+  image.others["model.safetensors"] = bytes("model.safetensors");
+  return image;
+}
 
 // The small llama in two files, with their index.
 struct Sharded {
@@ -96,7 +115,8 @@ TEST_CASE("a field that is missing, of another kind or absurd is refused by name
     expect_refused(image, {"lacks", key});
     for (const nlohmann::json& value : {nlohmann::json("32"), nlohmann::json(2.5), nlohmann::json::array()})
       expect_refused(llama_with(key, value), {key, "whole number"});
-    for (const std::int64_t value : {std::int64_t{0}, std::int64_t{-1}, std::int64_t{1} << 40, std::numeric_limits<std::int64_t>::max()})
+    constexpr std::int64_t one = 1;
+    for (const std::int64_t value : {one - 1, -one, one << 40, std::numeric_limits<std::int64_t>::max()})
       CHECK_THROWS_AS(llama_with(key, value).open(), Error);
   }
   expect_refused(llama_with("num_hidden_layers", 2), {"lacks the tensor model.layers.1."});
@@ -111,7 +131,8 @@ TEST_CASE("a field that is missing, of another kind or absurd is refused by name
 TEST_CASE("an unknown family, another class, and a folder that is none are refused by name") {
   expect_refused(llama_with("model_type", "mamba"), {"mamba", "tsrun reads llama, mistral"});
   expect_refused(llama_with("model_type", "mixtral"), {"mixtral"});
-  expect_refused(llama_with("architectures", {"LlamaForSequenceClassification"}), {"LlamaForSequenceClassification", "LlamaForCausalLM"});
+  expect_refused(llama_with("architectures", {"LlamaForSequenceClassification"}),
+                 {"LlamaForSequenceClassification", "LlamaForCausalLM"});
   HfImage image = small_hf_llama();
   image.config.erase("model_type");
   expect_refused(image, {"model_type"});
@@ -160,6 +181,39 @@ TEST_CASE("rotary facts are read in the old form and the new") {
   expect_refused(llama_with("rope_scaling", cut), {"rope_scaling.original_max_position_embeddings"});
   CHECK(config_with("partial_rotary_factor", 0.5).rope_dims == 8);
   expect_refused(llama_with("partial_rotary_factor", 1.5), {"share"});
+}
+
+TEST_CASE("older forms of a configuration are the same model") {
+  HfImage gemma = golden_folder("gemma3"), old = gemma;
+  for (const char* const key : {"rope_parameters", "layer_types", "_sliding_window_pattern"}) old.config.erase(key);
+  old.config["rope_theta"] = 1e6;
+  old.config["rope_local_base_freq"] = 1e4;
+  old.config["rope_scaling"] = {{"rope_type", "linear"}, {"factor", 4}};
+  old.config["sliding_window_pattern"] = 6;
+  CHECK(old.open()->config() == gemma.open()->config());
+  CHECK(old.open()->config().full_every == 6);
+  old.config["sliding_window"] = nullptr;
+  expect_refused(old, {"sliding_window null", "local layers"});
+  old = gemma;
+  old.config["query_pre_attn_scalar"] = 16;
+  CHECK(old.open()->config().attn_scale == 0.25);
+
+  const HfImage neox = golden_folder("gptneox");
+  old = neox;
+  old.config.erase("rope_parameters");
+  old.config["rotary_emb_base"] = 10000;
+  old.config["rotary_pct"] = 0.5;
+  CHECK(old.open()->config() == neox.open()->config());
+  old.config.erase("rotary_pct");
+  CHECK(old.open()->config().rope_dims == 2);  // a quarter of 8
+
+  const HfImage smollm3 = golden_folder("smollm3");
+  CHECK(smollm3.open()->config().nope_every == 4);
+  old = smollm3;
+  old.config["no_rope_layers"] = {1, 1, 1, 0, 0};
+  expect_refused(old, {"no_rope_layers", "irregular"});
+  old.config["no_rope_layers"] = {1, 1};
+  expect_refused(old, {"no_rope_layers 2", "layers 5"});
 }
 
 TEST_CASE("YaRN's attention factor is the paper's unless the file says otherwise") {

@@ -33,10 +33,12 @@ std::size_t data_end(std::string_view header) {
   std::size_t end = 0;
   const auto json = nlohmann::json::parse(header.begin(), header.end(), nullptr, false);
   if (!json.is_object()) return 0;
-  for (const auto& tensor : json)
-    if (tensor.is_object() && tensor.contains("data_offsets") && tensor["data_offsets"].is_array() && tensor["data_offsets"].size() == 2)
-      if (const auto& last = tensor["data_offsets"][1]; last.is_number_unsigned())
-        end = std::max(end, static_cast<std::size_t>(std::min<std::uint64_t>(last.get<std::uint64_t>(), most_data)));
+  for (const auto& tensor : json) {
+    if (!tensor.is_object() || !tensor.contains("data_offsets")) continue;
+    const auto& place = tensor["data_offsets"];
+    if (place.is_array() && place.size() == 2 && place[1].is_number_unsigned())
+      end = std::max(end, static_cast<std::size_t>(std::min<std::uint64_t>(place[1].get<std::uint64_t>(), most_data)));
+  }
   return end;
 }
 

@@ -17,7 +17,9 @@ namespace fs = std::filesystem;
 void write(const fs::path& path, const std::string& config, const std::string& header) {
   std::ofstream(path, std::ios::binary) << config << '\0' << header;
 }
-void write(const fs::path& path, const HfImage& image) { write(path, image.config.dump(), image.weights.header().dump()); }
+void write(const fs::path& path, const HfImage& image) {
+  write(path, image.config.dump(), image.weights.header().dump());
+}
 
 std::string slurp(const fs::path& path) {
   std::ostringstream all;

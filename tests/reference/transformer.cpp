@@ -191,7 +191,8 @@ class Transformer {
       // The feed-forward of a parallel block reads the stream as its attention found it, normed for both or for itself.
       Vector read = normed[t];
       if (c_.block == Block::serial || c_.two_norms)
-        read = norm_before(Weight::ffn_norm, Weight::ffn_norm_bias, layer, c_.block == Block::serial ? stream[t] : before);
+        read =
+            norm_before(Weight::ffn_norm, Weight::ffn_norm_bias, layer, c_.block == Block::serial ? stream[t] : before);
       add(norm_after(Weight::ffn_post_norm, layer, feed_forward(layer, read)), stream[t]);
     }
   }

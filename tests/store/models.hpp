@@ -110,7 +110,12 @@ inline ModelConfig embedding_config(std::int64_t rows, std::int64_t columns) {
 inline TokenizerData bpe_tokenizer() {
   TokenizerData t;
   t.kind = TokenizerKind::bpe;
-  t.pattern = "llama3";
+  t.normalizer = {{.kind = TextStep::Kind::nfc}, {.kind = TextStep::Kind::replace, .text = " ", .other = "\u2581"}};
+  t.pre_tokenizer = {{.text = "\\s+(?!\\S)", .matches = TextStep::Matches::removed, .inverted = true},
+                     {.kind = TextStep::Kind::lead, .text = "\u2581"}};
+  t.added = {{.id = 4, .takes_space_behind = true}, {.id = 2, .normalized = true, .whole_word = true}};
+  t.scores = {-1, 0, -2.5, 0.1, 0, 1e-300};
+  t.byte_fallback = t.drop_first_space = true;
   t.tokens = {"a", "", "\xc4\xa0the", std::string("z\0z", 3), "<|end|>", std::string(5000, 'x')};
   t.types = {TokenType::normal, TokenType::unused, TokenType::user_defined,
              TokenType::byte, TokenType::control, TokenType::unknown};

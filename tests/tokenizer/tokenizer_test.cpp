@@ -4,8 +4,10 @@
 #include <doctest/doctest.h>
 
 #include <chrono>
+#include <cstdio>
+#include <limits>
 
-#include "../../src/tokenizer/bpe.hpp"
+#include "../../src/tokenizer/letters.hpp"
 #include "tsrun/core/error.hpp"
 
 using namespace tsrun;
@@ -13,12 +15,16 @@ using namespace tsrun;
 namespace {
 
 using Ids = std::vector<std::int32_t>;
+using Kind = TextStep::Kind;
+
+constexpr const char* gpt2 = R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
+const std::string sign = "\u2581";
 
 // All 256 bytes, then "ab", "abc", "bc", then two special tokens.
 TokenizerData tiny() {
   TokenizerData d;
   d.kind = TokenizerKind::bpe;
-  d.pattern = "gpt2";
+  d.pre_tokenizer = {{.text = gpt2}};
   for (int b = 0; b < 256; ++b) d.tokens.push_back(letter_of_byte(static_cast<unsigned char>(b)));
   for (const char* token : {"ab", "abc", "bc", "<end>", "<end>!"}) d.tokens.push_back(token);
   d.types.assign(d.tokens.size(), TokenType::normal);
@@ -82,14 +88,14 @@ TEST_CASE("raw bytes are their own ids, valid UTF-8 or not") {
   CHECK(t.is_end(256));
 }
 
-TEST_CASE("SmolLM's digits stand alone, and a space before one is a piece of its own") {
+TEST_CASE("digits that are cut out first stand alone, and a space before one is a piece of its own") {
   TokenizerData d = tiny();
   for (const char* token : {"\u0120\u0120", "\u01201", "12", "\u0120a", "1\u0120"}) d.tokens.push_back(token);  // from 261
   d.types.resize(d.tokens.size(), TokenType::normal);
   d.merges = {"\u0120 \u0120", "\u0120 1", "1 2", "\u0120 a", "1 \u0120"};
-  d.pattern = "smollm";
+  d.pre_tokenizer = {{.text = R"(\p{N})"}, {.text = gpt2}};
   CHECK(Tokenizer(d, "").encode(" 12  1 a") == Ids{' ', '1', '2', 261, '1', 264});
-  d.pattern = "gpt2";
+  d.pre_tokenizer = {{.text = gpt2}};
   CHECK(Tokenizer(d, "").encode(" 12  1 a") == Ids{262, '2', ' ', 262, 264});
 }
 
@@ -138,8 +144,6 @@ TEST_CASE("data that contradicts itself is refused") {
   d.eos = 10000;
   check_refused(d, "10000");
   d = tiny();
-  d.pattern = "unheard-of";
-  check_refused(d, "smollm");
 }
 
 TEST_CASE("data that says a thing twice, or half of it, is refused with its ids") {
@@ -169,6 +173,142 @@ TEST_CASE("data that says a thing twice, or half of it, is refused with its ids"
   d = tiny();
   d.tokens[260] = "\x82";  // would cut characters in two
   check_refused(d, "UTF-8");
+}
+
+TEST_CASE("a pattern is read as Oniguruma reads it, or refused") {
+  const auto pieces = [](const char* pattern, TextStep::Matches matches, bool inverted, const char* text) {
+    TokenizerData d = tiny();
+    d.pre_tokenizer = {{.text = pattern, .matches = matches, .inverted = inverted}};
+    d.merges = {"b c", "a b", "ab c"};
+    return Tokenizer(d, "model.h5").encode(text);
+  };
+  using Matches = TextStep::Matches;
+  CHECK(pieces("b", Matches::isolated, false, "abcab") == Ids{'a', 'b', 'c', 'a', 'b'});
+  CHECK(pieces("b", Matches::removed, false, "abcab") == Ids{'a', 'c', 'a'});
+  CHECK(pieces("b", Matches::removed, true, "abcab") == Ids{'b', 'b'});
+  CHECK(pieces("b", Matches::with_previous, false, "abcab") == Ids{256, 'c', 256});
+  CHECK(pieces("b", Matches::with_next, false, "abcab") == Ids{'a', 258, 'a', 'b'});
+  CHECK(pieces("[ab]", Matches::together, false, "abcab") == Ids{256, 'c', 256});
+  CHECK(pieces(R"(\s)", Matches::removed, false, "a\u180e\u00a0b").size() == 5);  // U+180E is no white space
+  CHECK(pieces(R"([^\s])", Matches::removed, true, "a\u2003b") == Ids{'a', 'b'});
+  CHECK(pieces(R"(\u0061\x62\x{63}\d\v?)", Matches::removed, false, "abc1") == Ids{});
+  CHECK(pieces(R"(\p{Han}|\p{^L}|\P{L})", Matches::removed, false, "a\u4e00\u30fbb1").size() == 2);
+  for (const char* bad : {"(?<name>a)", "a{2,3}+", "a{,3}", R"(\w+)", "[a&&b]", "[[:alpha:]]", "^a", R"(\bA)", R"([\S])", "(?i)a",
+                          R"(\p{NoScript})", R"(\p{L)", R"(\x{110000000})", R"(\u12)", "[a", "(a", "a*", R"((a)\1)", R"(\)"}) {
+    CAPTURE(bad);
+    TokenizerData d = tiny();
+    d.pre_tokenizer = {{.text = bad}};
+    check_refused(d, "pattern");
+  }
+}
+
+TEST_CASE("steps rewrite a text before and after added tokens are found in it") {
+  TokenizerData d = tiny();
+  d.tokens.push_back("e\u0301");  // 261, found in normalized text only
+  d.types.push_back(TokenType::user_defined);
+  d.added = {{.id = 261, .normalized = true}};
+  d.normalizer = {{.kind = Kind::nfc}, {.kind = Kind::replace, .text = "z", .other = "ab"}};
+  d.pre_tokenizer = {{.kind = Kind::lead_first, .text = "c"}, {.text = gpt2}};
+  CHECK(Tokenizer(d, "").encode("\u00e9z") == Ids{261, 256});
+  CHECK(Tokenizer(d, "").encode("ze\u0301") == Ids{'c', 256, 261});
+  d.pre_tokenizer[0].kind = Kind::lead;
+  CHECK(Tokenizer(d, "").encode("e\u0301z<end>c") == Ids{261, 'c', 256, 259, 'c'});
+  d.normalizer = {{.kind = Kind::prepend, .text = "c"}};
+  CHECK(Tokenizer(d, "").encode("ab<end>") == Ids{'c', 256, 259});
+  d.normalizer = {{.kind = Kind::replace, .other = "b"}};
+  check_refused(d, "replaces nothing");
+  d.pre_tokenizer = {{.kind = Kind::letters}, {.text = "a"}};
+  d.normalizer.clear();
+  CHECK(Tokenizer(d, "").encode("ab ").size() == 3);
+  d.pre_tokenizer.push_back({.kind = Kind::lead, .text = "a"});
+  check_refused(d, "letters");
+}
+
+TEST_CASE("marks are ordered and composed as Unicode says") {
+  TokenizerData d = tiny();
+  d.normalizer = {{.kind = Kind::nfc}};
+  d.pre_tokenizer.clear();
+  const Tokenizer t(d, "");
+  const auto composed = [&t](const char* text) { return t.decode(t.encode(text)); };
+  CHECK(composed("a\u0308\u0323") == "\u1ea1\u0308");           // the dot below composes first
+  CHECK(composed("\u212b\u1e9b\u0323") == "\u00c5\u1e9b\u0323");  // a sign for one other, and marks that stay apart
+  CHECK(composed("\u1100\u1161\u11a8\uac00\u11a8") == "\uac01\uac01");  // Hangul
+  CHECK(composed("\u0344\u0958") == "\u0308\u0301\u0915\u093c");        // never composed
+  CHECK(composed("\u0301a\u0301\u0301") == "\u0301\u00e1\u0301");
+}
+
+TEST_CASE("added tokens take space with them, or stand only between words") {
+  TokenizerData d = tiny();
+  d.tokens.push_back("word");
+  d.types.push_back(TokenType::user_defined);
+  d.added = {{.id = 259, .takes_space_before = true, .takes_space_behind = true}, {.id = 261, .whole_word = true}};
+  const Tokenizer t(d, "");
+  CHECK(t.encode("a \u00a0<end>\n\tb<end> ") == Ids{'a', 259, 'b', 259});
+  CHECK(t.encode("word -word-") == Ids{261, ' ', '-', 261, '-'});
+  CHECK(t.encode("\u00e9word").size() == 6);
+  CHECK(t.encode("word_").size() == 5);
+  d.added[1].id = 262;
+  check_refused(d, "id 262");
+}
+
+TEST_CASE("user-defined tokens are part of every text, control tokens only where asked") {
+  TokenizerData d = tiny();
+  d.types[260] = TokenType::user_defined;
+  const Tokenizer t(d, "");
+  CHECK(t.encode("<end>!", Tokenizer::Special::as_text) == Ids{260});
+  CHECK(t.encode("<end>", Tokenizer::Special::as_text).size() == 5);
+}
+
+TEST_CASE("SentencePiece's BPE merges what is most probable, and falls back to bytes") {
+  TokenizerData d;
+  d.kind = TokenizerKind::sentencepiece;
+  d.tokens = {"<unk>", "<s>", sign, "a", "b", "ab", sign + "a", "ba"};
+  d.types = {TokenType::unknown, TokenType::control, TokenType::normal, TokenType::normal,
+             TokenType::normal,  TokenType::normal,  TokenType::normal, TokenType::normal};
+  d.scores = {0, 0, -1, -1, -1, -3, -2, -3};
+  d.unknown = 0;
+  d.bos = 1;
+  d.normalizer = {{.kind = Kind::prepend, .text = sign}, {.kind = Kind::replace, .text = " ", .other = sign}};
+  d.drop_first_space = true;
+  CHECK(Tokenizer(d, "").encode("ab ab") == Ids{6, 4, 6, 4});
+  CHECK(Tokenizer(d, "").encode("bab") == Ids{2, 7, 4});  // of two as probable the first
+  CHECK(Tokenizer(d, "").decode({6, 4, 6, 4}) == "ab ab");
+  CHECK(Tokenizer(d, "").decode({1, 6}) == "a");
+  CHECK(Tokenizer(d, "").decode({1, 6}, true) == "<s> a");
+  CHECK(Tokenizer(d, "").encode("a\u00e9\u00e9") == Ids{6, 0, 0});
+  d.fuse_unknown = true;
+  CHECK(Tokenizer(d, "").encode("a\u00e9\u00e9b") == Ids{6, 0, 4});
+  for (int b = 0; b < 256; ++b) {
+    char name[7];
+    std::snprintf(name, sizeof name, "<0x%02X>", static_cast<unsigned>(b));
+    d.tokens.emplace_back(name);
+    d.types.push_back(TokenType::byte);
+    d.scores.push_back(0);
+  }
+  d.byte_fallback = true;
+  const Ids bytes = Tokenizer(d, "").encode("\u00e9");
+  CHECK(bytes == Ids{2, 8 + 0xc3, 8 + 0xa9});
+  CHECK(Tokenizer(d, "").decode(bytes) == "\u00e9");
+  CHECK(Tokenizer(d, "").encode("<0x41>").size() == 7);  // no token where it is text
+  d.scores[3] = std::numeric_limits<double>::quiet_NaN();
+  check_refused(d, "score");
+}
+
+TEST_CASE("unigram takes the most probable division") {
+  TokenizerData d;
+  d.kind = TokenizerKind::unigram;
+  d.tokens = {"<unk>", "a", "b", "ab", "abb", "bb"};
+  d.types.assign(d.tokens.size(), TokenType::normal);
+  d.types[0] = TokenType::unknown;
+  d.scores = {0, -2, -2, -3, -7, -1};
+  d.unknown = 0;
+  CHECK(Tokenizer(d, "").encode("abb") == Ids{1, 5});
+  CHECK(Tokenizer(d, "").encode("ab") == Ids{3});
+  CHECK(Tokenizer(d, "").encode("xyab\u00e9") == Ids{0, 3, 0});
+  d.unknown.reset();
+  CHECK_THROWS_AS(Tokenizer(d, "").encode("x"), Error);
+  d.scores.pop_back();
+  check_refused(d, "scores 5");
 }
 
 TEST_CASE("raw bytes with fewer names than bytes, or two special tokens of one text, are refused") {
@@ -216,7 +356,12 @@ TEST_CASE("a megabyte of one letter takes no quadratic time") {
   d.types.resize(d.tokens.size(), TokenType::normal);
   d.merges = {"a a", "aa aa"};
   const Tokenizer t(d, "");
+  d.kind = TokenizerKind::unigram;
+  d.scores.assign(d.tokens.size(), -1);
+  d.pre_tokenizer.clear();
+  const Tokenizer unigram(d, "");
   const auto begin = std::chrono::steady_clock::now();
+  CHECK(unigram.encode(std::string(1 << 20, 'a')).size() == 1 << 18);
   CHECK(t.encode(std::string(1 << 20, 'a')).size() == 1 << 18);
   CHECK(t.encode(std::string(1 << 20, ' ') + "a").size() == (1 << 20) + 1);
   // A second is enough even for a sanitized build; quadratic time would be an hour.
@@ -225,7 +370,7 @@ TEST_CASE("a megabyte of one letter takes no quadratic time") {
 
 TEST_CASE("a text on which the pattern gives up is refused, never cut short") {
   TokenizerData d = tiny();
-  d.pattern = "llama3";  // tries every end of a run of spaces, beyond PCRE2's limit of ten million
+  d.pre_tokenizer = {{.text = R"(\s*[\r\n]+|\s+(?!\S)|\s+)"}};  // tries every end of a run of spaces, ten million at most
   d.tokens.push_back("\u0120\u0120");
   d.types.push_back(TokenType::normal);
   d.merges = {"\u0120 \u0120"};

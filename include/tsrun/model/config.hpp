@@ -16,8 +16,8 @@ enum class Activation : std::uint8_t { silu, gelu, gelu_tanh, relu };
 enum class Pairing : std::uint8_t { half, adjacent };      // rotary pairs (i, i + R/2), or (2i, 2i + 1)
 enum class RopeScaling : std::uint8_t { none, linear, llama3, yarn };
 enum class Positions : std::uint8_t { rotary, learned };   // turn q and k, or add a row of pos_embed to the embedding
-enum class NormPlace : std::uint8_t { before, after, around };  // of attention and FFN: on what they read, give, or both
-enum class QkNorm : std::uint8_t { none, head, all };      // RMS norm of q and k: of each head, or of all heads together
+enum class NormPlace : std::uint8_t { before, after, around };  // of attention and FFN: what they read, give, or both
+enum class QkNorm : std::uint8_t { none, head, all };      // RMS norm of q and k: of each head, or of all together
 
 struct ModelConfig {
   std::string name{};

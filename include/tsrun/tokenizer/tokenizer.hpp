@@ -1,7 +1,7 @@
 // Text to token ids and back.
 //
-// Built once from a model's TokenizerData. Two kinds: raw bytes, and byte-level BPE with the pre-tokenizer pattern
-// that the model was trained with.
+// Built once from a model's TokenizerData. Four kinds: raw bytes, byte-level BPE, and SentencePiece's BPE and unigram.
+// The ids are those of Hugging Face's `tokenizers`.
 #pragma once
 
 #include <cstdint>
@@ -16,18 +16,19 @@ namespace tsrun {
 
 class Tokenizer {
  public:
-  // Refuses (exit 2) data that contradicts itself or a pattern that is not known, naming it. `where` names the file.
-  // Patterns: gpt2, smollm, llama3, qwen2.
+  // Refuses (exit 2) data that contradicts itself or a pattern that cannot be read, naming it. `where` names the file.
   Tokenizer(const TokenizerData& data, const std::string& where);
   Tokenizer(Tokenizer&&) noexcept;
   ~Tokenizer();
 
-  // Special tokens written in the text ("<|im_start|>") become their ids when `special` says so; BOS and EOS are added
-  // by the model's rule when `bos_eos` says so. Of special tokens that begin at one place the longest is taken.
+  // Control tokens written in the text ("<|im_start|>") become their ids when `special` says so, user-defined ones
+  // always; BOS and EOS are added by the model's rule when `bos_eos` says so. Of tokens that begin at one place the
+  // longest is taken.
   //
-  // For bpe, refuses invalid UTF-8, and a character that the vocabulary lacks (SmolLM2 lacks U+0004, U+0006, U+0013,
-  // U+0014, U+0016, U+001D), naming the byte offset. decode(encode(text), true) is the text again, unless the model has
-  // an unknown token that is no control token: it stands for what is lacked then.
+  // But for raw bytes, refuses invalid UTF-8, naming the byte offset, and a character that the vocabulary lacks
+  // (SmolLM2 lacks U+0004, U+0006, U+0013, U+0014, U+0016, U+001D), unless the model has an unknown token that is no
+  // control token. decode(encode(text), true) is the text again, as far as the model's normalizer keeps it and has no
+  // unknown tokens.
   enum class Special : std::uint8_t { parse, as_text };
   std::vector<std::int32_t> encode(std::string_view text, Special special = Special::parse, bool bos_eos = true) const;
 

@@ -1,0 +1,340 @@
+#include "jinja_functions.hpp"
+
+#include <algorithm>
+
+#include "utf8.hpp"
+
+namespace tsrun::jinja {
+namespace {
+
+[[noreturn]] void unread(std::string_view what, std::string_view name) {
+  throw Fault{std::string(what) + " \"" + std::string(name) + "\" is not read"};
+}
+
+[[noreturn]] void misused(std::string_view what, const Value& value) {
+  throw Fault{std::string(what) + " is asked of " + std::string(value.kind())};
+}
+
+const std::string& text_of(const Value& value, std::string_view what) {
+  if (value.string() == nullptr) misused(what, value);
+  return *value.string();
+}
+
+// Python's str.isspace: Unicode's white space and four separators of ASCII.
+bool is_space(char32_t c) {
+  return (c >= 0x9 && c <= 0xd) || (c >= 0x1c && c <= 0x20) || c == 0x85 || c == 0xa0 || c == 0x1680 ||
+         (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 || c == 0x202f || c == 0x205f || c == 0x3000;
+}
+
+enum class Ends : unsigned { first = 1, last = 2, both = 3 };
+
+// Python's strip: white space, or the characters that are given.
+std::string stripped(std::string_view text, const Value& characters, Ends ends) {
+  const auto goes = [&characters](std::string_view character) {
+    std::size_t at = 0;
+    if (characters.string()) return characters.string()->find(character) != std::string::npos;
+    return is_space(next_point(character, at));
+  };
+  while ((static_cast<unsigned>(ends) & 1U) != 0 && !text.empty() && goes(text.substr(0, character_size(text[0]))))
+    text.remove_prefix(character_size(text[0]));
+  while ((static_cast<unsigned>(ends) & 2U) != 0 && !text.empty()) {
+    std::size_t last = text.size() - 1;
+    while (last > 0 && continues_character(text[last])) --last;
+    if (!goes(text.substr(last))) break;
+    text = text.substr(0, last);
+  }
+  return std::string(text);
+}
+
+std::string in_case(const std::string& text, char first, char last) {
+  std::string out = text;
+  for (char& c : out) {
+    if (static_cast<unsigned char>(c) >= 0x80) throw Fault{"the case of letters that are not ASCII is asked for"};
+    if (c >= first && c <= last) c = static_cast<char>(c ^ 0x20);
+  }
+  return out;
+}
+std::string upper(const std::string& text) { return in_case(text, 'a', 'z'); }
+std::string lower(const std::string& text) { return in_case(text, 'A', 'Z'); }
+
+std::string capitalized(const std::string& text) {
+  const std::string small = lower(text);
+  return small.empty() ? small : upper(small.substr(0, 1)) + small.substr(1);
+}
+
+std::string title(const std::string& text) {
+  std::string out;
+  bool begins = true;
+  for (const char c : lower(text)) {
+    out += begins ? upper(std::string(1, c)) : std::string(1, c);
+    begins = c < 'a' || c > 'z';
+  }
+  return out;
+}
+
+std::string replaced(const std::string& text, const std::string& from, const std::string& to) {
+  if (from.empty()) throw Fault{"nothing is to be replaced by something"};
+  std::string out;
+  std::size_t at = 0;
+  for (std::size_t found; (found = text.find(from, at)) != std::string::npos; at = found + from.size())
+    out.append(text, at, found - at).append(to);
+  return out.append(text, at);
+}
+
+List split(const std::string& text, const std::string& separator) {
+  if (separator.empty()) throw Fault{"a text is split at nothing"};
+  List parts;
+  std::size_t at = 0;
+  for (std::size_t found; (found = text.find(separator, at)) != std::string::npos; at = found + separator.size())
+    parts.emplace_back(text.substr(at, found - at));
+  parts.emplace_back(text.substr(at));
+  return parts;
+}
+
+List items_of(const Dict& dict) {
+  List items;
+  for (const auto& [key, value] : dict) items.emplace_back(List{key, value});
+  return items;
+}
+
+std::int64_t length_of(const Value& value) {
+  if (value.list()) return std::ssize(*value.list());
+  if (value.dict()) return std::ssize(*value.dict());
+  if (value.is_undefined()) return 0;
+  const std::string& text = text_of(value, "a length");
+  return std::ssize(text) - std::count_if(text.begin(), text.end(), continues_character);
+}
+
+std::string joined(const Value& list, const std::string& separator) {
+  std::string out;
+  bool first = true;
+  for (const Value& each : elements_of(list)) {
+    out += (first ? "" : separator) + each.text();
+    first = false;
+  }
+  return out;
+}
+
+// selectattr("role", "equalto", "user"): those elements whose attribute passes the test, or is true.
+List selected(const Value& list, const Arguments& arguments, bool wanted) {
+  List out;
+  const Arguments rest{{arguments.at(2)}, {""}};
+  for (const Value& each : elements_of(list)) {
+    const Value* const found = each.find(arguments.text(0));
+    const Value value = found ? *found : Value();
+    const bool passes = arguments.size() > 1 ? passes_test(value, arguments.text(1), rest) : value.truth();
+    if (passes == wanted) out.push_back(each);
+  }
+  return out;
+}
+
+List attributes_of(const Value& list, const std::string& name) {
+  List out;
+  for (const Value& each : elements_of(list)) {
+    const Value* const found = each.find(name);
+    out.push_back(found ? *found : Value());
+  }
+  return out;
+}
+
+std::string json_of(const Value& value) {
+  if (value.is_none()) return "null";
+  if (value.boolean()) return *value.boolean() ? "true" : "false";
+  if (value.integer()) return value.text();
+  if (value.string() == nullptr) unread("JSON of", value.kind());
+  constexpr char digits[] = "0123456789abcdef";
+  std::string out = "\"";
+  for (const char c : *value.string()) {
+    const auto byte = static_cast<unsigned char>(c);
+    const std::size_t known = std::string_view("\"\\\n\r\t\b\f").find(c);
+    if (known != std::string_view::npos) out += {'\\', "\"\\nrtbf"[known]};
+    else if (byte < 0x20) out += {'\\', 'u', '0', '0', digits[byte >> 4U], digits[byte & 15U]};
+    else out += c;
+  }
+  return out + "\"";
+}
+
+std::int64_t integer_of(const Value& value) {
+  if (value.integer()) return *value.integer();
+  if (value.boolean()) return *value.boolean() ? 1 : 0;
+  misused("a number", value);
+}
+
+// The divisor's sign, as Python has it.
+std::int64_t divided(std::int64_t a, std::int64_t b, bool remainder) {
+  if (b == 0) throw Fault{"a division by zero"};
+  const std::int64_t rest = (a % b + b) % b;
+  return remainder ? rest : (a - rest) / b;
+}
+
+bool contains(const Value& all, const Value& one) {
+  if (all.string()) return all.string()->find(text_of(one, "a part of a text")) != std::string::npos;
+  if (all.list()) return std::find(all.list()->begin(), all.list()->end(), one) != all.list()->end();
+  if (all.dict() || all.space()) return one.string() != nullptr && all.find(*one.string()) != nullptr;
+  if (all.is_undefined()) return false;
+  misused("what is in it", all);
+}
+
+int order_of(const Value& a, const Value& b) {
+  if (a.string() && b.string()) return a.string()->compare(*b.string());
+  const std::int64_t x = integer_of(a), y = integer_of(b);
+  return x < y ? -1 : x > y ? 1 : 0;
+}
+
+List characters_of(const std::string& text) {
+  List out;
+  for (std::size_t at = 0; at < text.size(); at += character_size(text[at]))
+    out.emplace_back(text.substr(at, character_size(text[at])));
+  return out;
+}
+
+}  // namespace
+
+Value Arguments::at(std::size_t place, std::string_view name) const {
+  for (std::size_t i = 0; i < values.size(); ++i)
+    if (names[i].empty() ? i == place : names[i] == name) return values[i];
+  return {};
+}
+
+std::string Arguments::text(std::size_t place, std::string_view name) const { return text_of(at(place, name), "a text"); }
+
+List elements_of(const Value& value) {
+  if (value.list()) return *value.list();
+  if (value.string()) return characters_of(*value.string());
+  if (value.is_undefined()) return {};
+  if (value.dict() == nullptr) misused("a list", value);
+  List keys;
+  for (const auto& [key, unused] : *value.dict()) keys.emplace_back(key);
+  return keys;
+}
+
+Value call_method(const Value& of, std::string_view name, const Arguments& arguments) {
+  if (of.dict() || of.space()) {
+    const Dict& dict = of.dict() ? *of.dict() : of.space()->values;
+    if (name == "items") return items_of(dict);
+    if (name == "keys") return elements_of(dict);
+    if (name == "values") {
+      List values;
+      for (const auto& [key, value] : dict) values.push_back(value);
+      return values;
+    }
+    if (name != "get") unread("the method", name);
+    const Value* const found = of.find(arguments.text(0));
+    if (found) return *found;
+    return arguments.size() > 1 ? arguments.at(1) : Value(Value::None{});
+  }
+  const std::string& text = text_of(of, name);
+  if (name == "strip") return stripped(text, arguments.at(0), Ends::both);
+  if (name == "lstrip") return stripped(text, arguments.at(0), Ends::first);
+  if (name == "rstrip") return stripped(text, arguments.at(0), Ends::last);
+  if (name == "startswith") return text.starts_with(arguments.text(0));
+  if (name == "endswith") return text.ends_with(arguments.text(0));
+  if (name == "split" && arguments.size() == 1) return split(text, arguments.text(0));
+  if (name == "replace" && arguments.size() == 2) return replaced(text, arguments.text(0), arguments.text(1));
+  if (name == "upper") return upper(text);
+  if (name == "lower") return lower(text);
+  if (name == "title") return title(text);
+  if (name == "capitalize") return capitalized(text);
+  unread("the method", name);
+}
+
+Value apply_filter(const Value& to, std::string_view name, const Arguments& arguments) {
+  if (name == "trim") return stripped(to.text(), arguments.at(0, "chars"), Ends::both);
+  if (name == "length" || name == "count") return length_of(to);
+  if (name == "string") return to.text();
+  if (name == "safe") return to;
+  if (name == "upper") return upper(to.text());
+  if (name == "lower") return lower(to.text());
+  if (name == "title") return title(to.text());
+  if (name == "capitalize") return capitalized(to.text());
+  if (name == "tojson" && arguments.size() == 0) return json_of(to);
+  if (name == "replace") return replaced(to.text(), arguments.text(0), arguments.text(1));
+  if (name == "list") return elements_of(to);
+  if (name == "join") return joined(to, arguments.size() > 0 ? arguments.text(0, "d") : "");
+  if (name == "items" && to.dict()) return items_of(*to.dict());
+  if (name == "selectattr" || name == "rejectattr") return selected(to, arguments, name == "selectattr");
+  if (name == "map" && arguments.at(9, "attribute").string()) return attributes_of(to, arguments.text(9, "attribute"));
+  if (name == "default" || name == "d") {
+    const bool stands_in = to.is_undefined() || (arguments.at(1, "boolean").truth() && !to.truth());
+    return stands_in ? arguments.at(0, "default_value") : to;
+  }
+  if (name == "first" || name == "last") {
+    const List all = elements_of(to);
+    return all.empty() ? Value() : name == "first" ? all.front() : all.back();
+  }
+  unread("the filter", name);
+}
+
+bool passes_test(const Value& value, std::string_view name, const Arguments& arguments) {
+  if (name == "defined") return !value.is_undefined();
+  if (name == "undefined") return value.is_undefined();
+  if (name == "none") return value.is_none();
+  if (name == "string") return value.string() != nullptr;
+  if (name == "mapping") return value.dict() != nullptr;
+  if (name == "boolean") return value.boolean() != nullptr;
+  if (name == "integer" || name == "number") return value.integer() != nullptr;
+  if (name == "iterable" || name == "sequence") return value.string() || value.list() || value.dict();
+  if (name == "true" || name == "false") return value.boolean() && *value.boolean() == (name == "true");
+  if (name == "equalto" || name == "eq") return value == arguments.at(0);
+  if (name == "ne") return !(value == arguments.at(0));
+  if (name == "in") return contains(arguments.at(0), value);
+  if (name == "odd" || name == "even") return (integer_of(value) % 2 != 0) == (name == "odd");
+  unread("the test", name);
+}
+
+Value combine(std::string_view sign, const Value& a, const Value& b) {
+  if (sign == "==") return a == b;
+  if (sign == "!=") return !(a == b);
+  if (sign == "in") return contains(b, a);
+  if (sign == "~") return a.text() + b.text();
+  if (sign == "+" && a.string() && b.string()) return *a.string() + *b.string();
+  if (sign == "+" && a.list() && b.list()) {
+    List all = *a.list();
+    all.insert(all.end(), b.list()->begin(), b.list()->end());
+    return all;
+  }
+  if (sign == "<") return order_of(a, b) < 0;
+  if (sign == "<=") return order_of(a, b) <= 0;
+  if (sign == ">") return order_of(a, b) > 0;
+  if (sign == ">=") return order_of(a, b) >= 0;
+  if (sign == "/") unread("the sign", sign);
+  const std::int64_t x = integer_of(a), y = integer_of(b);
+  constexpr std::int64_t most = 1'000'000'000;
+  if (std::max({x, -x, y, -y}) > most) throw Fault{"a number is too large"};
+  if (sign == "+") return x + y;
+  if (sign == "-") return x - y;
+  if (sign == "*") return x * y;
+  return divided(x, y, sign == "%");
+}
+
+Value item_of(const Value& of, const Value& which) {
+  if (of.is_undefined()) misused("an item", of);
+  if (which.string()) {
+    const Value* const found = of.find(*which.string());
+    return found ? *found : Value();
+  }
+  const List all = elements_of(of);
+  const std::int64_t place = integer_of(which), at = place < 0 ? place + std::ssize(all) : place;
+  return at >= 0 && at < std::ssize(all) ? all[static_cast<std::size_t>(at)] : Value();
+}
+
+// Python's: negative places count from the end, and a negative step goes backwards.
+Value slice_of(const Value& of, const Value& first, const Value& last, const Value& step) {
+  const List all = elements_of(of);
+  const std::int64_t n = std::ssize(all), by = step.is_undefined() ? 1 : integer_of(step);
+  if (by == 0) throw Fault{"a slice has no step"};
+  const std::int64_t lowest = by > 0 ? 0 : -1, highest = by > 0 ? n : n - 1;
+  const auto place = [&](const Value& value, std::int64_t otherwise) {
+    if (value.is_undefined() || value.is_none()) return otherwise;
+    const std::int64_t at = integer_of(value);
+    return std::clamp(at < 0 ? at + n : at, lowest, highest);
+  };
+  List taken;
+  const std::int64_t end = place(last, by > 0 ? highest : lowest);
+  for (std::int64_t i = place(first, by > 0 ? lowest : highest); by > 0 ? i < end : i > end; i += by)
+    taken.push_back(all[static_cast<std::size_t>(i)]);
+  if (of.string()) return joined(taken, "");
+  return taken;
+}
+
+}  // namespace tsrun::jinja

@@ -1,0 +1,70 @@
+#include "utf8.hpp"
+
+namespace tsrun {
+namespace {
+
+// Bytes of the character at the beginning of `text`, 0 if there is no valid one (Unicode, table 3-7).
+std::size_t valid_character(std::string_view text) {
+  const auto byte = [text](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
+  const unsigned lead = byte(0);
+  if (lead < 0x80) return 1;
+  if (lead < 0xc2 || lead > 0xf4) return 0;
+  const unsigned least = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
+  const unsigned most = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
+  if (byte(1) < least || byte(1) > most) return 0;
+  const std::size_t size = character_size(text[0]);
+  for (std::size_t i = 2; i < size; ++i)
+    if ((byte(i) & 0xc0U) != 0x80U) return 0;
+  return size;
+}
+
+}  // namespace
+
+char32_t next_point(std::string_view text, std::size_t& at) {
+  const auto lead = static_cast<unsigned char>(text[at]);
+  const std::size_t size = character_size(text[at]);
+  char32_t point = size == 1 ? lead : lead & (0x7fU >> size);
+  for (std::size_t i = 1; i < size; ++i) point = point << 6U | (static_cast<unsigned char>(text[at + i]) & 0x3fU);
+  at += size;
+  return point;
+}
+
+void append_point(std::string& text, char32_t point) {
+  const auto byte = [&text](char32_t value) { text += static_cast<char>(value); };
+  if (point < 0x80) return byte(point);
+  if (point < 0x800) {
+    byte(0xc0U | point >> 6U);
+  } else {
+    if (point < 0x10000) {
+      byte(0xe0U | point >> 12U);
+    } else {
+      byte(0xf0U | point >> 18U);
+      byte(0x80U | (point >> 12U & 0x3fU));
+    }
+    byte(0x80U | (point >> 6U & 0x3fU));
+  }
+  byte(0x80U | (point & 0x3fU));
+}
+
+std::string shown(std::string_view text) {
+  constexpr std::size_t longest = 80;
+  constexpr char digits[] = "0123456789abcdef";
+  std::string out;
+  for (const char c : text.substr(0, longest)) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte >= 0x20 && byte < 0x7f) out += c;
+    else out += {'\\', 'x', digits[byte >> 4U], digits[byte & 15U]};
+  }
+  return text.size() > longest ? out + "..." : out;
+}
+
+std::optional<std::size_t> invalid_utf8(std::string_view text) {
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t size = valid_character(text.substr(at));
+    if (size == 0) return at;
+    at += size;
+  }
+  return std::nullopt;
+}
+
+}  // namespace tsrun

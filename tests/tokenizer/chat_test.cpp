@@ -1,0 +1,83 @@
+// Chat templates: the text that `transformers` writes, and the refusal of what is not built.
+#include "chats.hpp"
+
+using namespace tsrun;
+using namespace tsrun::test;
+
+namespace {
+
+const std::filesystem::path golden = std::filesystem::path(TSRUN_SOURCE_DIR) / "tests" / "tokenizer" / "chats.json";
+
+ChatTemplate of_source(const std::string& source) { return {with_template({{"source", source}}), "model.h5"}; }
+
+std::string rendered(const std::string& source) { return render_chat(of_source(source), {{"user", "Hi"}}, true, 0); }
+
+std::string refusal(const std::string& source) {
+  try {
+    return "not refused: " + rendered(source);
+  } catch (const Error& e) {
+    CHECK(e.exit() == Exit::request);
+    CHECK(std::string(e.what()).find("model.h5") != std::string::npos);
+    return e.what();
+  }
+}
+
+}  // namespace
+
+TEST_CASE("ten conversations by each template are what transformers writes") {
+  const nlohmann::json file = read_chats(golden);
+  for (const auto& t : file["templates"]) compare_chats(file, t["name"], ChatTemplate(with_template(t), "chats.json"));
+}
+
+TEST_CASE("a template is known by the signs of its family") {
+  const auto name = [](const std::string& source) { return of_source(source).name(); };
+  for (const auto& t : read_chats(golden)["templates"]) {
+    const std::string family = t["name"] == "thinking" ? "chatml" : t["name"].get<std::string>();
+    if (family != "everything") CHECK(name(t["source"]) == family);
+  }
+  CHECK(name("{{ 1 }}\x01\nsecond line") == "of its own, {{ 1 }}\\x01");
+}
+
+TEST_CASE("a construct that is not built is refused where it is reached, with its line") {
+  CHECK(refusal("").find("no chat template") != std::string::npos);
+  CHECK(refusal("a\n{% include 'x' %}").find("\"include\"") != std::string::npos);
+  CHECK(refusal("a\n{% include 'x' %}").find("line of the template 2") != std::string::npos);
+  CHECK(refusal("{{ 1 | wordwrap }}").find("\"wordwrap\"") != std::string::npos);
+  CHECK(refusal("{{ 'a'.center(3) }}").find("\"center\"") != std::string::npos);
+  CHECK(refusal("{{ messages is callable }}").find("\"callable\"") != std::string::npos);
+  CHECK(refusal("{{ lipsum() }}").find("\"lipsum\"") != std::string::npos);
+  CHECK(refusal("\xff").find("UTF-8") != std::string::npos);
+  CHECK_THROWS_AS(render_chat(of_source("{{ 1 }}"), {{"user", "\xc3"}}, true), Error);
+  CHECK(refusal("{{ messages }}").find("a list") != std::string::npos);
+  CHECK(refusal("{{ raise_exception('no ' ~ 'chat') }}").find("no chat") != std::string::npos);
+  CHECK(refusal("{{ nobody.content }}").find("undefined") != std::string::npos);
+  CHECK(refusal("{{ 'a' + 1 }}").find("a text") != std::string::npos);
+  CHECK(rendered("{% if tools %}{{ 1 | wordwrap }}{{ lipsum() }}{% endif %}{{ messages[0].content }}") == "Hi");
+  CHECK(rendered("{{ strftime_now('%Y') }}").size() == 4);
+}
+
+TEST_CASE("what is no template is refused") {
+  for (const char* bad : {"{{", "{{ 'a }}", "{% if 1 %}", "{% endif %}", "{% for x %}{% endfor %}", "{{ a b }}", "{{ ) }}", "{{ 1 < 2 < 3 }}",
+                          "{% else %}", "{# no end", "{% set 1 = 2 %}", "{{ (1, 2) }}", "{{ a[1:2:3:4] }}", "{{ \x01 }}", "{{ 12345678901 }}",
+                          "{% if 1 %}{% endfor %}", "{% macro m( %}{% endmacro %}", "{{ 1 if }}", "{%", "{% %}"})
+    CHECK(refusal(bad).find("chat template") != std::string::npos);
+}
+
+TEST_CASE("a template that takes without end is stopped") {
+  const auto times = [](const char* part, int n) {
+    std::string all;
+    for (int i = 0; i < n; ++i) all += part;
+    return all;
+  };
+  CHECK(refusal("{% for i in range(100000) %}{% for j in range(100000) %}{% endfor %}{% endfor %}").find("steps") != std::string::npos);
+  CHECK(refusal("{% set x = 'abcdefgh' %}" + times("{% set x = x + x %}", 60)).find("steps or text") != std::string::npos);
+  CHECK(refusal("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}").find("macros") != std::string::npos);
+  for (const std::string& deep : {times("(", 5000) + times(")", 5000), times("[", 5000) + times("]", 5000), "1" + times("+1", 5000),
+                                  times("not ", 5000) + "1", "1" + times("|string", 5000), "a" + times(".a", 5000)})
+    CHECK(refusal("{{ " + deep + " }}").find("deeply") != std::string::npos);
+  CHECK(refusal(times("{% if 1 %}", 5000)).find("deeply") != std::string::npos);
+  CHECK(refusal("{% if 1 %}" + times("{% elif 1 %}", 4000) + "{% endif %}").find("deeply") != std::string::npos);
+  CHECK(refusal(times("{{ 1 }}", 20000)).find("long") != std::string::npos);
+  CHECK(rendered("{% set ns = namespace(a=1) %}" + times("{% set x = [x] %}", 2000)) == "");
+  CHECK(refusal("{% set ns = namespace(a=1) %}{% set ns.a = [ns] %}").find("namespace") != std::string::npos);
+}
