@@ -24,35 +24,42 @@ void refuse_not_built(const std::string& command, const std::vector<std::string>
     if (word.rfind("--", 0) != 0) continue;
     for (const char* name : not_built)
       if (without_dashes(word) == name)
-        refuse({.what = tsrun::text("--", name, " is not built yet"), .where = command, .next = tsrun::text("leave it out; tsrun ", command, " --help lists what there is")});
+        refuse({.what = tsrun::text("--", name, " is not built yet"),
+                .where = command,
+                .next = tsrun::text("leave it out; tsrun ", command, " --help lists what there is")});
   }
 }
 
 // `text` names a member in this file's class.
 [[noreturn]] void refuse_value(const char* name, const std::string& value, const std::string& wanted) {
-  refuse({.what = tsrun::text("\"", value, "\" is not a value for it"), .where = tsrun::text("--", name), .next = "give " + wanted});
+  refuse({.what = tsrun::text("\"", value, "\" is not a value for it"),
+          .where = tsrun::text("--", name),
+          .next = "give " + wanted});
 }
 
 }  // namespace
 
 po::options_description common_options() {
   po::options_description o("Common");
+  // clang-format off: a table
   o.add_options()
     ("json", po::value<std::string>()->value_name("FILE|-"), "write the machine-readable result")
     ("timeout", po::value<std::string>()->value_name("S"), "deadline on every wait for another rank (600)")
     ("quiet", po::bool_switch(), "no report, no progress")
     ("verbose", po::bool_switch(), "say more")
     ("help,h", po::bool_switch(), "this text");
+  // clang-format on
   return o;
 }
 
 po::options_description model_options() {
   po::options_description o("Model and mesh");
+  // clang-format off: a table
   o.add_options()
     ("model,m", po::value<std::string>()->value_name("FILE.h5"), "model file, made by tsrun convert")
     ("mesh", po::value<std::string>()->value_name("XxYxZ|auto"), "the torus of ranks (auto)")
     ("layout", po::value<std::string>()->value_name("FFN/ATTN"),
-     "ws1d/head or ws2d/head, or prefill=..,decode=.. (auto)")
+     "ws1d ws2d wg_x wg_xy or wg_xyz / head batch batch_x or batch_xy, or prefill=..,decode=.. (auto)")
     ("dtype", po::value<std::string>()->value_name("TYPE"), "what weights are held as: auto (as stored), f32, bf16")
     ("kv-dtype", po::value<std::string>()->value_name("TYPE"), "what the cache is held as: bf16 (default), f32")
     ("threads,t", po::value<std::string>()->value_name("N"), "threads of each rank (the host's cores over its ranks)")
@@ -60,11 +67,12 @@ po::options_description model_options() {
     ("prefill-chunk", po::value<std::string>()->value_name("N"), "prompt tokens of a sequence in one pass (512)")
     ("batch", po::value<std::string>()->value_name("N"), "sequences decoded together (all prompts, at most 64)")
     ("explain", po::bool_switch(), "print the program of steps with its bytes");
+  // clang-format on
   return o;
 }
 
-Arguments::Arguments(const std::string& command, const std::vector<std::string>& words, const po::options_description& options,
-                     const std::vector<std::string>& places) {
+Arguments::Arguments(const std::string& command, const std::vector<std::string>& words,
+                     const po::options_description& options, const std::vector<std::string>& places) {
   refuse_not_built(command, words);
   po::positional_options_description order;
   for (const std::string& place : places) order.add(place.c_str(), 1);
@@ -99,9 +107,10 @@ std::int64_t Arguments::integer(const char* name, std::int64_t otherwise, std::i
   std::int64_t value = 0;
   const auto [end, error] = std::from_chars(given->data(), given->data() + given->size(), value);
   if (error != std::errc() || end != given->data() + given->size() || value < least || value > most)
-    refuse_value(name, *given, most == std::numeric_limits<std::int64_t>::max()
-                                   ? tsrun::text("a whole number of at least ", least)
-                                   : tsrun::text("a whole number from ", least, " to ", most));
+    refuse_value(name, *given,
+                 most == std::numeric_limits<std::int64_t>::max()
+                     ? tsrun::text("a whole number of at least ", least)
+                     : tsrun::text("a whole number from ", least, " to ", most));
   return value;
 }
 
@@ -110,7 +119,8 @@ double Arguments::real(const char* name, double otherwise, double least, double 
   if (!given) return otherwise;
   double value = 0;
   const auto [end, error] = std::from_chars(given->data(), given->data() + given->size(), value);
-  if (error != std::errc() || end != given->data() + given->size() || !std::isfinite(value) || value < least || value > most)
+  if (error != std::errc() || end != given->data() + given->size() || !std::isfinite(value) || value < least ||
+      value > most)
     refuse_value(name, *given, tsrun::text("a number from ", least, " to ", most));
   return value;
 }

@@ -1,12 +1,12 @@
 // The words of a command line, checked: known options only, each value of its type and in its range.
 #pragma once
 
-#include <boost/program_options.hpp>
 #include <cstdint>
 #include <limits>
 #include <optional>
 #include <string>
 #include <vector>
+#include <boost/program_options.hpp>
 
 #include "tsrun/core/error.hpp"
 

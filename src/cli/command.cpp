@@ -15,8 +15,20 @@ namespace {
 
 const Command commands[] = {
     {"generate", "-m FILE.h5 -p TEXT [options]", "prompts in, text out", generate_options, {}, run_generate, nullptr},
-    {"score", "-m FILE.h5 -f FILE [options]", "log-probabilities and perplexity of given text", score_options, {}, run_score, nullptr},
-    {"convert", "IN.gguf OUT.h5 [options]", "a GGUF file in, a model file out", convert_options, {"in", "out"}, nullptr, run_convert},
+    {"score",
+     "-m FILE.h5 -f FILE [options]",
+     "log-probabilities and perplexity of given text",
+     score_options,
+     {},
+     run_score,
+     nullptr},
+    {"convert",
+     "IN.gguf OUT.h5 [options]",
+     "a GGUF file in, a model file out",
+     convert_options,
+     {"in", "out"},
+     nullptr,
+     run_convert},
     {"inspect", "FILE.h5 [options]", "what is in a model file", inspect_options, {"file"}, nullptr, run_inspect},
 };
 // Commands of the contract whose part of tsrun does not exist yet.
@@ -24,13 +36,15 @@ constexpr const char* not_built[] = {"bench", "plan", "simulate", "validate", "c
 
 void print_help() {
   std::cout << "tsrun COMMAND [options]: Transformers on a 3D torus of MPI ranks\n\n";
-  for (const Command& c : commands) std::cout << "  tsrun " << c.name << " " << c.usage << "\n      " << c.summary << "\n";
+  for (const Command& c : commands)
+    std::cout << "  tsrun " << c.name << " " << c.usage << "\n      " << c.summary << "\n";
   std::cout << "\n  tsrun COMMAND --help lists its options; tsrun --version says what this binary is made of.\n";
 }
 
 void print_version() {
-  std::cout << "tsrun " << TSRUN_VERSION << "\nMPI   " << mpi_library() << "\nBLAS  none: products are tsrun's own kernels\nHDF5  " << TSRUN_HDF5_VERSION
-            << "\nSIMD  " << simd().name << "\n";
+  std::cout << "tsrun " << TSRUN_VERSION << "\nMPI   " << mpi_library()
+            << "\nBLAS  none: products are tsrun's own kernels\nHDF5  " << TSRUN_HDF5_VERSION << "\nSIMD  "
+            << simd().name << "\n";
 }
 
 const Command* find_command(const std::vector<std::string>& words) {
@@ -43,13 +57,18 @@ const Command& command_of(const std::vector<std::string>& words) {
   if (const Command* const found = find_command(words)) return *found;
   const std::string& name = words[0];
   const bool later = std::find(std::begin(not_built), std::end(not_built), name) != std::end(not_built);
-  refuse({.what = text("\"", name, "\" is ", later ? "not built yet" : "not a command"), .where = "tsrun", .next = "choose one of: generate score convert inspect"});
+  refuse({.what = text("\"", name, "\" is ", later ? "not built yet" : "not a command"),
+          .where = "tsrun",
+          .next = "choose one of: generate score convert inspect"});
 }
 
 void refuse_several_ranks(const Command& command) {
   const long ranks = launch_of_environment().ranks;
   if (ranks > 1)
-    refuse({.what = text(command.name, " runs on one rank"), .where = "launch", .numbers = {{"ranks", std::int64_t{ranks}}}, .next = "start it without mpirun"});
+    refuse({.what = text(command.name, " runs on one rank"),
+            .where = "launch",
+            .numbers = {{"ranks", std::int64_t{ranks}}},
+            .next = "start it without mpirun"});
 }
 
 // Runs one command to its status. An error that every rank throws alike ends here on every rank.
@@ -74,7 +93,8 @@ int run(const std::vector<std::string>& words, const MpiSession* session) {
     po::options_description options = command.options();
     const Arguments arguments(command.name, {words.begin() + 1, words.end()}, options, command.places);
     if (arguments.flag("help")) {
-      if (speaks) std::cout << "tsrun " << command.name << " " << command.usage << "\n" << command.summary << "\n\n" << options;
+      if (speaks)
+        std::cout << "tsrun " << command.name << " " << command.usage << "\n" << command.summary << "\n\n" << options;
       return 0;
     }
     const Console console(arguments, speaks);
@@ -110,8 +130,8 @@ int run_command_line(int argc, char** argv) {
   if (command != nullptr && command->on_torus != nullptr) session.emplace(&argc, &argv);
   try {
     const int status = cli::run(words, session ? &*session : nullptr);
-    // Without MPI the ranks of a launcher do not end together, and the first that ends with an error has the others killed:
-    // those that are silent must not silence the one that speaks.
+    // Without MPI the ranks of a launcher do not end together, and the first that ends with an error has the others
+    // killed: those that are silent must not silence the one that speaks.
     return session || launch_of_environment().rank == 0 ? status : 0;
   } catch (const std::exception& error) {
     if (!session) {

@@ -9,7 +9,7 @@ namespace tsrun::cli {
 
 struct Command {
   const char* name;
-  const char* usage;    // after the name
+  const char* usage;  // after the name
   const char* summary;
   po::options_description (*options)();
   std::vector<std::string> places;  // names of positional arguments

@@ -14,7 +14,10 @@
 namespace tsrun::cli {
 
 Console::Console(const Arguments& arguments, bool speaks)
-    : json_(arguments.text("json")), speaks_(speaks), quiet_(arguments.flag("quiet")), verbose_(arguments.flag("verbose")) {}
+    : json_(arguments.text("json")),
+      speaks_(speaks),
+      quiet_(arguments.flag("quiet")),
+      verbose_(arguments.flag("verbose")) {}
 
 void Console::warn(const std::string& line) const {
   if (speaks_) std::fprintf(stderr, "tsrun: warning: %s\n", line.c_str());
@@ -34,21 +37,35 @@ void Console::write(const Json& document) const {
   if ((file != nullptr && std::fclose(file) != 0) || !good || std::rename(part.c_str(), json_->c_str()) != 0) {
     const std::string why = std::strerror(errno);
     std::remove(part.c_str());
-    broke({.what = "the result cannot be written: " + why, .where = *json_, .next = "choose a place that can be written"});
+    broke({.what = "the result cannot be written: " + why,
+           .where = *json_,
+           .next = "choose a place that can be written"});
   }
 }
 
 Json envelope(const char* command, const JobFacts& job) {
-  return {{"schema", 1}, {"command", command}, {"version", TSRUN_VERSION}, {"clock", "wall"}, {"ranks", job.ranks},
-          {"threads", job.threads}, {"hosts", job.hosts}, {"oversubscribed", job.oversubscribed}};
+  return {{"schema", 1},
+          {"command", command},
+          {"version", TSRUN_VERSION},
+          {"clock", "wall"},
+          {"ranks", job.ranks},
+          {"threads", job.threads},
+          {"hosts", job.hosts},
+          {"oversubscribed", job.oversubscribed}};
 }
 
 Json error_document(const Error& error) {
   const Complaint& c = error.complaint();
   Json numbers = Json::object();
-  for (const auto& [name, number] : c.numbers) std::visit([&, &name = name](const auto& v) { numbers[name] = v; }, number);
+  for (const auto& [name, number] : c.numbers)
+    std::visit([&, &name = name](const auto& v) { numbers[name] = v; }, number);
   return {{"schema", 1},
-          {"error", {{"code", static_cast<int>(error.exit())}, {"what", c.what}, {"where", c.where}, {"numbers", numbers}, {"do", c.next}}}};
+          {"error",
+           {{"code", static_cast<int>(error.exit())},
+            {"what", c.what},
+            {"where", c.where},
+            {"numbers", numbers},
+            {"do", c.next}}}};
 }
 
 Json to_json(const ModelConfig& config) {
@@ -75,7 +92,10 @@ std::string sha256(const std::string& bytes) {
 }
 
 Progress::Progress(bool shown, std::string what)
-    : shown_(shown), terminal_(isatty(STDERR_FILENO) == 1), what_(std::move(what)), last_(std::chrono::steady_clock::now()) {}
+    : shown_(shown),
+      terminal_(isatty(STDERR_FILENO) == 1),
+      what_(std::move(what)),
+      last_(std::chrono::steady_clock::now()) {}
 
 void Progress::at(double share, const std::string& detail) {
   using namespace std::chrono_literals;
@@ -88,7 +108,8 @@ void Progress::at(double share, const std::string& detail) {
   }
   constexpr int width = 30;
   const int full = static_cast<int>(share * width);
-  std::fprintf(stderr, "\r%s [%s%s] %3.0f %% %s\033[K", what_.c_str(), std::string(static_cast<std::size_t>(full), '#').c_str(),
+  std::fprintf(stderr, "\r%s [%s%s] %3.0f %% %s\033[K", what_.c_str(),
+               std::string(static_cast<std::size_t>(full), '#').c_str(),
                std::string(static_cast<std::size_t>(width - full), ' ').c_str(), share * 100, detail.c_str());
   drawn_ = true;
 }

@@ -26,22 +26,31 @@ Sampling sampling_options(const Arguments& a) {
 }
 
 Json sampling_json(const Sampling& s, std::int64_t n_predict) {
-  return {{"n_predict", n_predict}, {"temp", s.temperature}, {"top_k", s.top_k}, {"top_p", s.top_p}, {"min_p", s.min_p},
-          {"repeat_penalty", s.repeat_penalty}, {"seed", s.seed}};
+  return {{"n_predict", n_predict}, {"temp", s.temperature}, {"top_k", s.top_k},
+          {"top_p", s.top_p},       {"min_p", s.min_p},      {"repeat_penalty", s.repeat_penalty},
+          {"seed", s.seed}};
 }
 
 // The first line of a results file: all that a result depends on.
 Json results_header(const Job& job, const Plan& plan, const Json& sampling) {
-  return {{"schema", 1}, {"version", TSRUN_VERSION}, {"model", job.config().name}, {"parameters", job.config().parameters()},
-          {"plan", {{"mesh", to_text(plan.torus)}, {"prefill", to_text(plan.prefill)}, {"decode", to_text(plan.decode)},
-                    {"dtype", plan.weights ? std::string(name(*plan.weights)) : "auto"}, {"kv_dtype", name(plan.kv)}}},
+  return {{"schema", 1},
+          {"version", TSRUN_VERSION},
+          {"model", job.config().name},
+          {"parameters", job.config().parameters()},
+          {"plan",
+           {{"mesh", to_text(plan.torus)},
+            {"prefill", to_text(plan.prefill)},
+            {"decode", to_text(plan.decode)},
+            {"dtype", plan.weights ? std::string(name(*plan.weights)) : "auto"},
+            {"kv_dtype", name(plan.kv)}}},
           {"sampling", sampling}};
 }
 
 void refuse_other_run(const Json& recorded, const Json& wanted, const std::string& path) {
   for (const char* part : {"model", "parameters", "plan", "sampling"})
     if (!recorded.contains(part) || recorded[part] != wanted[part])
-      refuse({.what = text("the results file was begun with another ", part), .where = path,
+      refuse({.what = text("the results file was begun with another ", part),
+              .where = path,
               .numbers = {{"there", recorded.value(part, Json()).dump()}, {"now", wanted[part].dump()}},
               .next = "resume with the same model, ranks and options, or choose another file"});
 }
@@ -87,8 +96,11 @@ class Stream {
 };
 
 Json sequence_json(const Job& job, const Prompt& prompt, const Generated& g) {
-  return {{"id", prompt.id}, {"prompt_tokens", prompt.ids}, {"tokens", g.tokens},
-          {"text", job.has_tokenizer() ? Json(Stream::shown_text(job, g)) : Json()}, {"finish", name(g.finish)}};
+  return {{"id", prompt.id},
+          {"prompt_tokens", prompt.ids},
+          {"tokens", g.tokens},
+          {"text", job.has_tokenizer() ? Json(Stream::shown_text(job, g)) : Json()},
+          {"finish", name(g.finish)}};
 }
 
 std::string tokens_sha256(const std::vector<Generated>& results) {
@@ -115,12 +127,15 @@ GenerateOptions engine_options(const Arguments& a, const Job& job, std::int64_t 
   options.n_predict = n_predict;
   options.sampling = sampling_options(a);
   if (!a.flag("ignore-eos"))
-    options.ends = [&ends = job.file().tokenizer().ends](std::int32_t id) { return std::find(ends.begin(), ends.end(), id) != ends.end(); };
+    options.ends = [&ends = job.file().tokenizer().ends](std::int32_t id) {
+      return std::find(ends.begin(), ends.end(), id) != ends.end();
+    };
   const std::vector<std::string> stops = a.list("stop");
   if (!stops.empty())
     options.stops = [&job, stops](std::size_t, const Ids& tokens) {
       const std::string so_far = job.tokenizer().decode(tokens);
-      return std::any_of(stops.begin(), stops.end(), [&](const std::string& s) { return so_far.find(s) != std::string::npos; });
+      return std::any_of(stops.begin(), stops.end(),
+                         [&](const std::string& s) { return so_far.find(s) != std::string::npos; });
     };
   return options;
 }
@@ -129,6 +144,7 @@ GenerateOptions engine_options(const Arguments& a, const Job& job, std::int64_t 
 
 po::options_description generate_options() {
   po::options_description o("What to generate");
+  // clang-format off: a table
   o.add_options()
     ("prompt,p", po::value<std::vector<std::string>>()->value_name("TEXT"), "a prompt")
     ("file,f", po::value<std::string>()->value_name("FILE"), "a text file is one prompt; .jsonl has {\"id\", \"prompt\"} lines")
@@ -144,6 +160,7 @@ po::options_description generate_options() {
     ("stop", po::value<std::vector<std::string>>()->value_name("TEXT"), "end a sequence when it has this text")
     ("output,o", po::value<std::string>()->value_name("FILE.jsonl"), "append each result as it finishes")
     ("resume", po::bool_switch(), "go on with that file: skip what it has");
+  // clang-format on
   return o.add(model_options()).add(common_options());
 }
 
@@ -153,7 +170,10 @@ int run_generate(const Arguments& a, const Console& console, const MpiSession& s
   const Job job(a, session);
   const GenerateOptions asked = engine_options(a, job, n_predict);
   const std::optional<std::string> path = a.text("output");
-  if (a.flag("resume") && !path) refuse({.what = "there is nothing to resume", .where = "--resume", .next = "name the results file with -o FILE.jsonl"});
+  if (a.flag("resume") && !path)
+    refuse({.what = "there is nothing to resume",
+            .where = "--resume",
+            .next = "name the results file with -o FILE.jsonl"});
 
   ResultsFile::Found found;
   std::vector<Prompt> prompts;  // rank 0 only; ids go to all
@@ -201,7 +221,8 @@ int run_generate(const Arguments& a, const Console& console, const MpiSession& s
   Json document = envelope("generate", job.facts());
   add_run(document, engine, facts, job.why(a));
   document["sequences"] = Json::array();
-  for (std::size_t i = 0; i < results.size(); ++i) document["sequences"].push_back(sequence_json(job, prompts[i], results[i]));
+  for (std::size_t i = 0; i < results.size(); ++i)
+    document["sequences"].push_back(sequence_json(job, prompts[i], results[i]));
   document["tokens_sha256"] = tokens_sha256(results);
   document["timing"] = timing_json(timing, facts);
   document["predicted"] = {{"prefill_s", nullptr}, {"tpot_ms", nullptr}};

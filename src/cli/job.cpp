@@ -8,13 +8,15 @@
 namespace tsrun::cli {
 namespace {
 
-std::optional<DType> dtype_option(const Arguments& arguments, const char* name, const char* otherwise, bool may_be_auto) {
+std::optional<DType> dtype_option(const Arguments& arguments, const char* name, const char* otherwise,
+                                  bool may_be_auto) {
   const std::string word = arguments.text(name, otherwise);
   if (may_be_auto && word == "auto") return std::nullopt;
   if (word == "f32") return DType::f32;
   if (word == "bf16") return DType::bf16;
   const bool later = word == "int8" || word == "int4";
-  refuse({.what = text("\"", word, "\" is ", later ? "not built yet" : "not a type"), .where = text("--", name),
+  refuse({.what = text("\"", word, "\" is ", later ? "not built yet" : "not a type"),
+          .where = text("--", name),
           .next = may_be_auto ? "choose auto, f32 or bf16" : "choose f32 or bf16"});
 }
 
@@ -101,14 +103,19 @@ Plan Job::plan(const Arguments& arguments, std::int64_t sequences, std::int64_t 
     refuse({.what = needed > config().context ? "prompt and new tokens together are longer than the model's context"
                                               : "prompt and new tokens together are longer than --ctx-size",
             .where = needed > config().context ? file_->path() : "--ctx-size",
-            .numbers = {{"longest prompt", longest}, {"new tokens", grow}, {"model's context", config().context}, {"ctx-size", plan.context}},
+            .numbers = {{"longest prompt", longest},
+                        {"new tokens", grow},
+                        {"model's context", config().context},
+                        {"ctx-size", plan.context}},
             .next = "shorten the prompt, or lower -n"});
   plan.chunk = std::min(arguments.integer("prefill-chunk", 512, 1), plan.context);
   return plan;
 }
 
 std::string Job::why(const Arguments& arguments) const {
-  return arguments.text("layout", "auto") == "auto" ? "the default until a planner chooses: two-dimensional weight-stationary, attention over heads" : "asked for";
+  return arguments.text("layout", "auto") == "auto"
+             ? "the default until a planner chooses: two-dimensional weight-stationary, attention over heads"
+             : "asked for";
 }
 
 void Job::validate_ids(const Ids& ids, const std::string& where) const {
@@ -116,15 +123,20 @@ void Job::validate_ids(const Ids& ids, const std::string& where) const {
     refuse({.what = "the prompt is empty", .where = where, .next = "give at least one character or one id"});
   for (std::size_t i = 0; i < ids.size(); ++i)
     if (ids[i] < 0 || ids[i] >= config().V)
-      refuse({.what = "an id is outside the model's vocabulary", .where = where,
-              .numbers = {{"id", std::int64_t{ids[i]}}, {"place", static_cast<std::int64_t>(i)}, {"vocabulary", config().V}},
+      refuse({.what = "an id is outside the model's vocabulary",
+              .where = where,
+              .numbers = {{"id", std::int64_t{ids[i]}},
+                          {"place", static_cast<std::int64_t>(i)},
+                          {"vocabulary", config().V}},
               .next = "give ids from 0 to one below the vocabulary"});
 }
 
 const Tokenizer& Job::tokenizer() const {
   if (!has_tokenizer())
-    refuse({.what = "the model has no tokenizer, so it takes no text" + (file_->tokenizer().reason.empty() ? "" : ": " + file_->tokenizer().reason),
-            .where = file_->path(), .next = "give ids with --tokens 1,2,3, or for score with --tokens-file"});
+    refuse({.what = "the model has no tokenizer, so it takes no text" +
+                    (file_->tokenizer().reason.empty() ? "" : ": " + file_->tokenizer().reason),
+            .where = file_->path(),
+            .next = "give ids with --tokens 1,2,3, or for score with --tokens-file"});
   if (!tokenizer_) tokenizer_ = std::make_unique<Tokenizer>(file_->tokenizer(), file_->path());
   return *tokenizer_;
 }

@@ -23,8 +23,11 @@ Prompt parse_line(const std::string& line, const std::string& where) {
   if (parsed.contains("messages"))
     refuse({.what = "\"messages\" is not built yet", .where = where, .next = "write the whole text as \"prompt\""});
   if (!parsed.contains("prompt") || !parsed["prompt"].is_string()) bad("the line has no \"prompt\" text");
-  if (!parsed.contains("id") || !(parsed["id"].is_string() || parsed["id"].is_number_integer())) bad("the line has no \"id\"");
-  return {parsed["id"].is_string() ? parsed["id"].get<std::string>() : parsed["id"].dump(), parsed["prompt"].get<std::string>(), {}};
+  if (!parsed.contains("id") || !(parsed["id"].is_string() || parsed["id"].is_number_integer()))
+    bad("the line has no \"id\"");
+  return {parsed["id"].is_string() ? parsed["id"].get<std::string>() : parsed["id"].dump(),
+          parsed["prompt"].get<std::string>(),
+          {}};
 }
 
 std::vector<Prompt> parse_lines(const std::string& all, const std::string& path) {
@@ -37,7 +40,9 @@ std::vector<Prompt> parse_lines(const std::string& all, const std::string& path)
     const std::string where = text(path, ", line ", number);
     prompts.push_back(parse_line(line, where));
     if (!seen.insert(prompts.back().id).second)
-      refuse({.what = text("the id \"", prompts.back().id, "\" comes twice"), .where = where, .next = "give every prompt an id of its own"});
+      refuse({.what = text("the id \"", prompts.back().id, "\" comes twice"),
+              .where = where,
+              .next = "give every prompt an id of its own"});
   }
   return prompts;
 }
@@ -61,7 +66,9 @@ Ids parse_ids(const std::string& list, const std::string& where) {
     std::int32_t id = 0;
     const auto [next, error] = std::from_chars(at, end, id);
     if (error != std::errc() || (next != end && *next != ',') || (next != end && next + 1 == end))
-      refuse({.what = text("\"", list, "\" is not a list of ids"), .where = where, .next = "write whole numbers with commas: 1,2,3"});
+      refuse({.what = text("\"", list, "\" is not a list of ids"),
+              .where = where,
+              .next = "write whole numbers with commas: 1,2,3"});
     ids.push_back(id);
     at = next == end ? end : next + 1;
   }

@@ -55,7 +55,8 @@ RunFacts gather_facts(const Engine& engine, const Mesh& mesh) {
   facts.peak_rss = mesh.max({peak_resident()})[0];
   for (const TrafficRow& row : engine.traffic()) {
     const auto sums = mesh.sum({row.bytes, row.predicted_bytes}), most = mesh.max({row.bytes, row.predicted_bytes});
-    facts.traffic.push_back({row, static_cast<double>(sums[0]) / mesh.size(), static_cast<double>(sums[1]) / mesh.size(), most[0], most[1]});
+    facts.traffic.push_back({row, static_cast<double>(sums[0]) / mesh.size(),
+                             static_cast<double>(sums[1]) / mesh.size(), most[0], most[1]});
   }
   return facts;
 }
@@ -70,28 +71,36 @@ void add_run(Json& out, const Engine& engine, const RunFacts& facts, const std::
   out["plan"] = {{"prefill", plan_json(plan.prefill, why)}, {"decode", plan_json(plan.decode, why)}};
   out["traffic"] = Json::array();
   for (const RunFacts::Traffic& t : facts.traffic)
-    out["traffic"].push_back({{"phase", name(t.row.phase)}, {"step", t.row.step}, {"tensor", t.row.tensor},
-                              {"axis", std::string(1, letter(t.row.axis))}, {"direction", std::string(1, sign(t.row.direction))},
-                              {"calls", t.row.calls}, {"messages", t.row.messages}, {"bytes_per_rank", t.bytes_mean},
-                              {"bytes_per_rank_max", t.bytes_max}, {"predicted_bytes_per_rank", t.predicted_mean},
+    out["traffic"].push_back({{"phase", name(t.row.phase)},
+                              {"step", t.row.step},
+                              {"tensor", t.row.tensor},
+                              {"axis", std::string(1, letter(t.row.axis))},
+                              {"direction", std::string(1, sign(t.row.direction))},
+                              {"calls", t.row.calls},
+                              {"messages", t.row.messages},
+                              {"bytes_per_rank", t.bytes_mean},
+                              {"bytes_per_rank_max", t.bytes_max},
+                              {"predicted_bytes_per_rank", t.predicted_mean},
                               {"predicted_bytes_per_rank_max", t.predicted_max}});
-  out["memory"] = {{"weights_bytes", m.weights}, {"kv_bytes", m.kv}, {"gathered_bytes", m.gathered},
-                   {"activation_bytes", m.activations + m.staging}, {"predicted_peak_bytes", m.peak()}, {"peak_rss_bytes", facts.peak_rss}};
+  out["memory"] = {{"weights_bytes", m.weights},       {"kv_bytes", m.kv},
+                   {"gathered_bytes", m.gathered},     {"activation_bytes", m.activations + m.staging},
+                   {"predicted_peak_bytes", m.peak()}, {"peak_rss_bytes", facts.peak_rss}};
 }
 
 Json timing_json(const GenerateTiming& t, const RunFacts& facts) {
-  return {{"load_s", facts.load_seconds},
-          {"load_gb_per_s", rate(static_cast<double>(facts.load_bytes) * 1e-9, facts.load_seconds)},
-          {"prefill_s", t.prefill_s},
-          {"prefill_tokens_per_s", rate(static_cast<double>(t.prefill_tokens), t.prefill_s)},
-          {"ttft_s", t.ttft_s},
-          {"decode_s", t.decode_s},
-          {"decode_steps", t.decode_steps.size()},
-          {"decode_tokens_per_s", rate(static_cast<double>(t.decode_tokens), t.decode_s)},
-          {"tpot_ms", {{"p50", percentile(t.decode_steps, 0.5) * 1e3}, {"p95", percentile(t.decode_steps, 0.95) * 1e3}}},
-          {"compute_s", to_json(facts.compute)},
-          {"transfer_s", to_json(facts.transfer)},
-          {"wait_s", to_json(facts.wait)}};
+  return {
+      {"load_s", facts.load_seconds},
+      {"load_gb_per_s", rate(static_cast<double>(facts.load_bytes) * 1e-9, facts.load_seconds)},
+      {"prefill_s", t.prefill_s},
+      {"prefill_tokens_per_s", rate(static_cast<double>(t.prefill_tokens), t.prefill_s)},
+      {"ttft_s", t.ttft_s},
+      {"decode_s", t.decode_s},
+      {"decode_steps", t.decode_steps.size()},
+      {"decode_tokens_per_s", rate(static_cast<double>(t.decode_tokens), t.decode_s)},
+      {"tpot_ms", {{"p50", percentile(t.decode_steps, 0.5) * 1e3}, {"p95", percentile(t.decode_steps, 0.95) * 1e3}}},
+      {"compute_s", to_json(facts.compute)},
+      {"transfer_s", to_json(facts.transfer)},
+      {"wait_s", to_json(facts.wait)}};
 }
 
 std::string explain_run(const Engine& engine, const std::vector<Ids>& prompts, const RunFacts& facts) {
@@ -116,7 +125,8 @@ std::string explain_run(const Engine& engine, const std::vector<Ids>& prompts, c
         predicted += t.predicted_mean;
       }
       const double call = sent_bytes(program, step, [&engine](const WeightUse& use) { return engine.held(use); });
-      return text(bytes(call), " a call; run: ", calls, " calls, sent ", bytes(counted), ", predicted ", bytes(predicted));
+      return text(bytes(call), " a call; run: ", calls, " calls, sent ", bytes(counted), ", predicted ",
+                  bytes(predicted));
     });
   }
   return out;
@@ -127,24 +137,32 @@ std::string report_text(const Engine& engine, const RunFacts& facts, const Gener
   const Memory& m = engine.memory();
   std::string out = "\n";
   out += line("model      %s, %lld parameters, weights held as %s, cache as %s", engine.config().name.c_str(),
-              static_cast<long long>(engine.config().parameters()), plan.weights ? std::string(name(*plan.weights)).c_str() : "stored",
-              std::string(name(plan.kv)).c_str());
-  out += line("mesh       %s: %d ranks on %d host%s, %d thread%s each%s", to_text(plan.torus).c_str(), job.ranks, job.hosts,
-              job.hosts == 1 ? "" : "s", job.threads, job.threads == 1 ? "" : "s",
+              static_cast<long long>(engine.config().parameters()),
+              plan.weights ? std::string(name(*plan.weights)).c_str() : "stored", std::string(name(plan.kv)).c_str());
+  out += line("mesh       %s: %d ranks on %d host%s, %d thread%s each%s", to_text(plan.torus).c_str(), job.ranks,
+              job.hosts, job.hosts == 1 ? "" : "s", job.threads, job.threads == 1 ? "" : "s",
               job.oversubscribed ? " (more than the host's cores: timings say little)" : "");
   out += line("layouts    prefill %s, decode %s", to_text(plan.prefill).c_str(), to_text(plan.decode).c_str());
-  out += line("load       %.2f s, %.2f GB/s all ranks together", facts.load_seconds, rate(static_cast<double>(facts.load_bytes) * 1e-9, facts.load_seconds));
-  out += line("prefill    %lld tokens in %.3f s: %.1f tokens/s; first token after %.3f s", static_cast<long long>(t.prefill_tokens), t.prefill_s,
+  out += line("load       %.2f s, %.2f GB/s all ranks together", facts.load_seconds,
+              rate(static_cast<double>(facts.load_bytes) * 1e-9, facts.load_seconds));
+  out += line("prefill    %lld tokens in %.3f s: %.1f tokens/s; first token after %.3f s",
+              static_cast<long long>(t.prefill_tokens), t.prefill_s,
               rate(static_cast<double>(t.prefill_tokens), t.prefill_s), t.ttft_s);
-  out += line("decode     %lld tokens in %.3f s: %.1f tokens/s; a step %.2f ms (p50), %.2f ms (p95)", static_cast<long long>(t.decode_tokens),
-              t.decode_s, rate(static_cast<double>(t.decode_tokens), t.decode_s), percentile(t.decode_steps, 0.5) * 1e3, percentile(t.decode_steps, 0.95) * 1e3);
-  out += line("a rank     compute %.2f s, transfer %.2f s, wait %.2f s (medians)", facts.compute.median, facts.transfer.median, facts.wait.median);
-  out += line("memory     of a rank: weights %s, cache %s, activations %s; predicted %s, peak resident %s", bytes(m.weights).c_str(),
-              bytes(m.kv).c_str(), bytes(m.activations + m.staging).c_str(), bytes(m.peak()).c_str(), bytes(facts.peak_rss).c_str());
-  if (!facts.traffic.empty()) out += "sent       phase    step            tensors              link     calls   bytes of a rank   predicted\n";
+  out +=
+      line("decode     %lld tokens in %.3f s: %.1f tokens/s; a step %.2f ms (p50), %.2f ms (p95)",
+           static_cast<long long>(t.decode_tokens), t.decode_s, rate(static_cast<double>(t.decode_tokens), t.decode_s),
+           percentile(t.decode_steps, 0.5) * 1e3, percentile(t.decode_steps, 0.95) * 1e3);
+  out += line("a rank     compute %.2f s, transfer %.2f s, wait %.2f s (medians)", facts.compute.median,
+              facts.transfer.median, facts.wait.median);
+  out += line("memory     of a rank: weights %s, cache %s, activations %s; predicted %s, peak resident %s",
+              bytes(m.weights).c_str(), bytes(m.kv).c_str(), bytes(m.activations + m.staging).c_str(),
+              bytes(m.peak()).c_str(), bytes(facts.peak_rss).c_str());
+  if (!facts.traffic.empty())
+    out += "sent       phase    step            tensors              link     calls   bytes of a rank   predicted\n";
   for (const RunFacts::Traffic& r : facts.traffic)
-    out += line("           %-8s %-15s %-22s %c%c  %7lld  %16s  %10s", std::string(name(r.row.phase)).c_str(), r.row.step.c_str(), r.row.tensor.c_str(),
-                sign(r.row.direction), letter(r.row.axis), static_cast<long long>(r.row.calls), bytes(r.bytes_mean).c_str(), bytes(r.predicted_mean).c_str());
+    out += line("           %-8s %-15s %-22s %c%c  %7lld  %16s  %10s", std::string(name(r.row.phase)).c_str(),
+                r.row.step.c_str(), r.row.tensor.c_str(), sign(r.row.direction), letter(r.row.axis),
+                static_cast<long long>(r.row.calls), bytes(r.bytes_mean).c_str(), bytes(r.predicted_mean).c_str());
   return out + "           (wall clock)\n";
 }
 

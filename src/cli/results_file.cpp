@@ -16,7 +16,8 @@ namespace tsrun::cli {
 namespace {
 
 [[noreturn]] void failed(const char* what, const std::string& path) {
-  broke({.what = text("the results file cannot be ", what, ": ", std::strerror(errno)), .where = path,
+  broke({.what = text("the results file cannot be ", what, ": ", std::strerror(errno)),
+         .where = path,
          .next = "what is in it stays; make room or choose another place, then --resume"});
 }
 
@@ -27,7 +28,9 @@ ResultsFile::Found ResultsFile::look(const std::string& path, bool resume) {
   std::error_code ignored;
   if (!std::filesystem::exists(path, ignored)) return found;
   if (!resume)
-    refuse({.what = "the results file exists already", .where = path, .next = "add --resume to go on with it, or choose another name"});
+    refuse({.what = "the results file exists already",
+            .where = path,
+            .next = "add --resume to go on with it, or choose another name"});
   std::ifstream in(path, std::ios::binary);
   std::ostringstream all;
   all << in.rdbuf();
@@ -36,9 +39,12 @@ ResultsFile::Found ResultsFile::look(const std::string& path, bool resume) {
     const std::size_t end = bytes.find('\n', start);
     if (end == std::string::npos) break;  // torn by the end of the last job
     const Json line = Json::parse(bytes.substr(start, end - start), nullptr, false);
-    const bool good = line.is_object() && (number == 1 ? line.contains("plan") : line.contains("id") && line["id"].is_string());
+    const bool good =
+        line.is_object() && (number == 1 ? line.contains("plan") : line.contains("id") && line["id"].is_string());
     if (!good)
-      refuse({.what = "the line is not one that tsrun wrote", .where = text(path, ", line ", number), .next = "choose another results file"});
+      refuse({.what = "the line is not one that tsrun wrote",
+              .where = text(path, ", line ", number),
+              .next = "choose another results file"});
     if (number == 1) found.header = line;
     else found.ids.insert(line["id"].get<std::string>());
     found.whole = static_cast<std::int64_t>(end) + 1;

@@ -15,9 +15,9 @@ class ResultsFile {
  public:
   // What an existing file holds. Refuses (exit 2) one that exists when nothing is to be resumed.
   struct Found {
-    Json header;              // null if there is no file, or nothing whole in it
+    Json header;  // null if there is no file, or nothing whole in it
     std::set<std::string> ids;
-    std::int64_t whole = 0;   // bytes up to the end of the last whole line
+    std::int64_t whole = 0;  // bytes up to the end of the last whole line
   };
   static Found look(const std::string& path, bool resume);
 

@@ -16,7 +16,8 @@ std::vector<Ids> read_texts(const Arguments& a, const Job& job) {
   std::vector<Ids> texts;
   if (const auto path = a.text("tokens-file")) texts = parse_ids_file(*path);
   if (const auto path = a.text("file")) texts.push_back(job.encode(read_file(*path), *path));
-  if (texts.empty()) refuse({.what = "there is no text", .where = "score", .next = "give -f FILE or --tokens-file FILE.json"});
+  if (texts.empty())
+    refuse({.what = "there is no text", .where = "score", .next = "give -f FILE or --tokens-file FILE.json"});
   for (std::size_t i = 0; i < texts.size(); ++i) job.validate_ids(texts[i], text("text ", i));
   return texts;
 }
@@ -42,10 +43,12 @@ void dump_logits(Engine& engine, const std::vector<Ids>& texts, const std::strin
 
 po::options_description score_options() {
   po::options_description o("What to score");
+  // clang-format off: a table
   o.add_options()
     ("file,f", po::value<std::string>()->value_name("FILE"), "a text file")
     ("tokens-file", po::value<std::string>()->value_name("FILE.json"), "an array of arrays of ids")
     ("logits", po::value<std::string>()->value_name("FILE.h5"), "also write all logits");
+  // clang-format on
   return o.add(model_options()).add(common_options());
 }
 

@@ -12,9 +12,12 @@ struct Named {
   DType type;
   std::string_view name;
 };
-constexpr Named names[] = {{DType::f32, "f32"},   {DType::f16, "f16"},
-                           {DType::bf16, "bf16"}, {DType::int8, "int8"},
-                           {DType::int8_channel, "int8_channel"}, {DType::int4, "int4"},
+constexpr Named names[] = {{DType::f32, "f32"},
+                           {DType::f16, "f16"},
+                           {DType::bf16, "bf16"},
+                           {DType::int8, "int8"},
+                           {DType::int8_channel, "int8_channel"},
+                           {DType::int4, "int4"},
                            {DType::int4_min, "int4_min"}};
 
 template <class T>

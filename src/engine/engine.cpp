@@ -15,7 +15,8 @@ constexpr std::int64_t library_reserve = 32 << 20;
 
 Program largest_pass(const ModelConfig& config, const Plan& plan, Phase phase) {
   const std::int64_t L = phase == Phase::decode ? 1 : std::min(plan.chunk, plan.context);
-  const std::int64_t B = phase == Phase::decode ? plan.sequences : std::clamp<std::int64_t>(plan.pass_tokens / L, 1, plan.sequences);
+  const std::int64_t B =
+      phase == Phase::decode ? plan.sequences : std::clamp<std::int64_t>(plan.pass_tokens / L, 1, plan.sequences);
   return lower(config, plan.torus, phase == Phase::decode ? plan.decode : plan.prefill,
                PassShape::uniform(phase, B, L, plan.context - L, plan.widest));
 }
@@ -44,7 +45,9 @@ class BatchPlan {
     }
   }
   // Of the whole batch, empty ones included.
-  std::int64_t rows() const { return blocks_ * std::max<std::int64_t>(1, *std::max_element(taken_.begin(), taken_.end())); }
+  std::int64_t rows() const {
+    return blocks_ * std::max<std::int64_t>(1, *std::max_element(taken_.begin(), taken_.end()));
+  }
   std::int64_t row_of(std::size_t i, std::int64_t padded_B) const {
     return within_[i].block * (padded_B / blocks_) + within_[i].index;
   }
@@ -62,9 +65,11 @@ void refuse_impossible(const ModelFile& file, const Plan& plan) {
   if (plan.prefill.stored_E != plan.decode.stored_E && plan.torus.X > 1) {
     Layout shared = plan.prefill;
     shared.stored_E = plan.decode.stored_E;
-    refuse({.what = text("prefill in ", ffn_name(plan.prefill), " and decode in ", ffn_name(plan.decode), " need two copies of the weights"),
+    refuse({.what = text("prefill in ", ffn_name(plan.prefill), " and decode in ", ffn_name(plan.decode),
+                         " need two copies of the weights"),
             .where = "--layout",
-            .next = text("the nearest pair that shares one is prefill=", to_text(shared), ",decode=", to_text(plan.decode))});
+            .next = text("the nearest pair that shares one is prefill=", to_text(shared),
+                         ",decode=", to_text(plan.decode))});
   }
   constexpr std::int64_t most_sequences = 65536;
   if (plan.sequences < 1 || plan.sequences > most_sequences)
@@ -106,8 +111,10 @@ void refuse_disagreement(const std::string& plan, const Mesh& mesh) {
   const std::string first = mesh.broadcast(plan);
   std::optional<Error> error;
   if (first != plan)
-    error = Error(Exit::broke, {.what = text("this rank's plan differs from that of rank 0: ", plan, " against ", first),
-                                .where = host_name(), .next = "start every rank with the same options and the same file"});
+    error =
+        Error(Exit::broke, {.what = text("this rank's plan differs from that of rank 0: ", plan, " against ", first),
+                            .where = host_name(),
+                            .next = "start every rank with the same options and the same file"});
   mesh.agree(error, "comparing plans");
 }
 
@@ -115,21 +122,25 @@ void refuse_disagreement(const std::string& plan, const Mesh& mesh) {
 
 std::string to_text(const Plan& p) {
   return text("mesh ", to_text(p.torus), ", prefill ", to_text(p.prefill), ", decode ", to_text(p.decode), ", weights ",
-              p.weights ? name(*p.weights) : "as stored", ", kv ", name(p.kv), ", sequences ", p.sequences, ", context ",
-              p.context, ", prefix ", p.prefix, ", chunk ", p.chunk, ", pass tokens ", p.pass_tokens);
+              p.weights ? name(*p.weights) : "as stored", ", kv ", name(p.kv), ", sequences ", p.sequences,
+              ", context ", p.context, ", prefix ", p.prefix, ", chunk ", p.chunk, ", pass tokens ", p.pass_tokens);
 }
 
 Memory predict_memory(const ModelFile& file, const Plan& plan) {
   const ModelConfig& config = file.config();
-  const auto held = [&](const WeightUse& use) { return held_type(file.tensor(use.weight, use.layer).type, plan.weights); };
+  const auto held = [&](const WeightUse& use) {
+    return held_type(file.tensor(use.weight, use.layer).type, plan.weights);
+  };
   const KvCut decode = kv_cut(config, plan.torus, plan.decode, plan.sequences);
   const KvCut prefill = kv_cut(config, plan.torus, plan.prefill, plan.prefill_rows());
   const auto cache_bytes = [&](const KvCut& cut) {
-    return kv_bytes(config, cut, plan.kv, plan.context - plan.prefix) + kv_bytes(config, everywhere(cut), plan.kv, plan.prefix);
+    return kv_bytes(config, cut, plan.kv, plan.context - plan.prefix) +
+           kv_bytes(config, everywhere(cut), plan.kv, plan.prefix);
   };
   std::int64_t kv = cache_bytes(decode);
   if (!prefill.same_cut(decode)) kv += cache_bytes(prefill);
-  if (plan.prefix > 0) kv += kv_bytes(config, kv_cut(config, plan.torus, plan.prefill, 1), plan.kv, plan.prefix);  // while it is made
+  if (plan.prefix > 0)
+    kv += kv_bytes(config, kv_cut(config, plan.torus, plan.prefill, 1), plan.kv, plan.prefix);  // while it is made
   Memory most;
   for (const Phase phase : {Phase::prefill, Phase::decode}) {
     Memory m = memory(largest_pass(config, plan, phase), held, plan.kv, plan.sequences, plan.context);
@@ -139,7 +150,8 @@ Memory predict_memory(const ModelFile& file, const Plan& plan) {
   return most;
 }
 
-Engine::Engine(const ModelFile& file, const Plan& plan, const Mesh& mesh) : config_(file.config()), plan_(plan), mesh_(mesh) {
+Engine::Engine(const ModelFile& file, const Plan& plan, const Mesh& mesh)
+    : config_(file.config()), plan_(plan), mesh_(mesh) {
   refuse_impossible(file, plan);
   refuse_disagreement(text(to_text(plan), ", model ", config_.name, " of ", config_.parameters(), " parameters"), mesh);
   memory_ = predict_memory(file, plan);
@@ -184,7 +196,8 @@ void Engine::settle(std::vector<std::int64_t> lanes) {
     rows.push_back({place_of(lanes_->cut(), lane), place_of(cache_->cut(), l.slot), l.filled - plan_.prefix});
     l = {};
   }
-  if (!rows.empty()) executor_->move(Phase::prefill, *lanes_, *cache_, plan_kv_movement(lanes_->cut(), cache_->cut(), rows));
+  if (!rows.empty())
+    executor_->move(Phase::prefill, *lanes_, *cache_, plan_kv_movement(lanes_->cut(), cache_->cut(), rows));
 }
 
 // The lane of a sequence that is prefilled; the one that waited longest makes room.
@@ -202,8 +215,8 @@ std::int64_t Engine::lane_for(const PassInput& row) {
     if (l.slot >= 0 && l.slot != row.sequence) settle({static_cast<std::int64_t>(lane)});
     check(l.last_pass < pass_, "a prefill pass has no more sequences than lanes");
     if (row.context > plan_.prefix) {
-      const RowMove moved{place_of(cache_->cut(), row.sequence), place_of(lanes_->cut(), static_cast<std::int64_t>(lane)),
-                          row.context - plan_.prefix};
+      const RowMove moved{place_of(cache_->cut(), row.sequence),
+                          place_of(lanes_->cut(), static_cast<std::int64_t>(lane)), row.context - plan_.prefix};
       executor_->move(Phase::prefill, *cache_, *lanes_, plan_kv_movement(cache_->cut(), lanes_->cut(), {moved}));
     }
   }
@@ -230,7 +243,8 @@ KvCache& Engine::bring(Phase phase, std::span<const PassInput> rows, std::vector
 PassResult Engine::forward(Phase phase, std::span<const PassInput> rows, Output output) {
   for (const PassInput& row : rows) {
     check(row.sequence >= 0 && row.sequence < plan_.sequences, "a sequence has a slot of the cache");
-    check(row.context >= plan_.prefix && row.context + std::ssize(row.tokens) <= plan_.context, "a sequence stays inside its context");
+    check(row.context >= plan_.prefix && row.context + std::ssize(row.tokens) <= plan_.context,
+          "a sequence stays inside its context");
   }
   check(prefix_is_shared(), "a shared prefix is computed before what goes on from it");
   std::vector<std::int64_t> places;
@@ -257,8 +271,8 @@ void Engine::share_prefix(std::span<const std::int32_t> tokens) {
 }
 
 // One pass of rows that have these places in the cache.
-PassResult Engine::pass(Phase phase, std::span<const PassInput> rows, const std::vector<std::int64_t>& places, KvCache& cache,
-                        Output output) {
+PassResult Engine::pass(Phase phase, std::span<const PassInput> rows, const std::vector<std::int64_t>& places,
+                        KvCache& cache, Output output) {
   const BatchPlan batch(cache.cut(), places);
   PassShape shape{phase, std::vector<PassRow>(static_cast<std::size_t>(batch.rows())), output};
   for (std::size_t i = 0; i < rows.size(); ++i) shape.rows[i] = {std::ssize(rows[i].tokens), rows[i].context};

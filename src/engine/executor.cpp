@@ -30,7 +30,8 @@ Split split_at(const Program& p, ValueId v, Dim d) {
 Strided strided(const Program& p, const Step& step, std::size_t i, float* arena, const Buffers& buffers) {
   const Op op = collective_of(step.op);
   const ValueId in = moved_from(step)[i], out = moved_to(step)[i];
-  Strided s{1, 1, arena + buffers.offset[static_cast<std::size_t>(in)], arena + buffers.offset[static_cast<std::size_t>(out)]};
+  Strided s{1, 1, arena + buffers.offset[static_cast<std::size_t>(in)],
+            arena + buffers.offset[static_cast<std::size_t>(out)]};
   const std::int64_t chips = p.torus.size(step.axes);
   if (op == Op::all_reduce) {
     s.width = p.local_elements(in);
@@ -50,14 +51,21 @@ Strided strided(const Program& p, const Step& step, std::size_t i, float* arena,
 }  // namespace
 
 Executor::Executor(const Mesh& mesh, const ModelConfig& config, const Weights& weights)
-    : mesh_(mesh), config_(config), weights_(weights), collectives_(mesh), gather_(mesh.torus(), collectives_), rotary_(config) {}
+    : mesh_(mesh),
+      config_(config),
+      weights_(weights),
+      collectives_(mesh),
+      gather_(mesh.torus(), collectives_),
+      rotary_(config) {}
 
 // --- before a program runs
 
-std::int32_t Executor::traffic_row(Phase phase, std::string_view step, const std::string& tensor, Axis axis, Direction direction) {
+std::int32_t Executor::traffic_row(Phase phase, std::string_view step, const std::string& tensor, Axis axis,
+                                   Direction direction) {
   for (std::size_t i = 0; i < traffic_.size(); ++i) {
     const TrafficRow& row = traffic_[i];
-    if (row.phase == phase && row.step == step && row.tensor == tensor && row.axis == axis && row.direction == direction)
+    if (row.phase == phase && row.step == step && row.tensor == tensor && row.axis == axis &&
+        row.direction == direction)
       return static_cast<std::int32_t>(i);
   }
   traffic_.push_back({phase, std::string(step), tensor, axis, direction});
@@ -102,11 +110,13 @@ PreparedProgram Executor::prepare(Program program) {
   ready.buffers = plan_buffers(p);
   for (const Step& step : p.steps) {
     if (step.op == Op::attend && ready.slot_of.empty()) {
-      const Range heads = shard(p.torus, p.value(step.in[0]).partition.axes(Dim::H), mesh_.coord(), p.sizes.heads.padded());
+      const Range heads =
+          shard(p.torus, p.value(step.in[0]).partition.axes(Dim::H), mesh_.coord(), p.sizes.heads.padded());
       const std::vector<int> slots = kv_slots(p.sizes.heads, heads);
       for (std::int64_t h = heads.begin; h < heads.end; ++h)
         ready.slot_of.push_back(static_cast<int>(
-            std::lower_bound(slots.begin(), slots.end(), p.sizes.heads.kv[static_cast<std::size_t>(h)]) - slots.begin()));
+            std::lower_bound(slots.begin(), slots.end(), p.sizes.heads.kv[static_cast<std::size_t>(h)]) -
+            slots.begin()));
     }
     if (communicates(step.op)) ready.collectives.push_back(prepare_collective(p, step));
   }
@@ -135,7 +145,8 @@ const float* Executor::run(const PreparedProgram& ready, std::span<const PassInp
 }
 
 // A product and its movement, one after the other.
-void Executor::communicate(const PreparedProgram& ready, const Step& step, const PreparedProgram::Collective& c, LocalSteps& local) {
+void Executor::communicate(const PreparedProgram& ready, const Step& step, const PreparedProgram::Collective& c,
+                           LocalSteps& local) {
   const auto start = std::chrono::steady_clock::now();
   const double waited = collectives_.waited();
   double computed = 0;

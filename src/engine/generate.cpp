@@ -26,14 +26,19 @@ struct Slot {
 
 class Batch {
  public:
-  Batch(Engine& engine, const std::vector<std::vector<std::int32_t>>& prompts, const GenerateOptions& options, GenerateTiming& timing)
-      : engine_(engine), options_(options), timing_(timing), texts_(prompts), results_(prompts.size()),
+  Batch(Engine& engine, const std::vector<std::vector<std::int32_t>>& prompts, const GenerateOptions& options,
+        GenerateTiming& timing)
+      : engine_(engine),
+        options_(options),
+        timing_(timing),
+        texts_(prompts),
+        results_(prompts.size()),
         slots_(static_cast<std::size_t>(engine.plan().sequences)) {}
 
   std::vector<Generated> run() {
     share_prefix();
-    // The first prompts are all prefilled before decoding begins; those that take a slot later are prefilled chunk by chunk
-    // between decode steps, so that nobody waits for a long prompt.
+    // The first prompts are all prefilled before decoding begins; those that take a slot later are prefilled chunk by
+    // chunk between decode steps, so that nobody waits for a long prompt.
     bool decoding = false;
     while (fill_slots()) {
       const bool prefilled = prefill_pass();
@@ -48,7 +53,8 @@ class Batch {
     const auto shared = static_cast<std::size_t>(engine_.plan().prefix);
     if (shared == 0 || texts_.empty() || engine_.prefix_is_shared()) return;
     for (const std::vector<std::int32_t>& t : texts_)
-      check(t.size() > shared && std::equal(t.begin(), t.begin() + static_cast<std::ptrdiff_t>(shared), texts_[0].begin()),
+      check(t.size() > shared &&
+                std::equal(t.begin(), t.begin() + static_cast<std::ptrdiff_t>(shared), texts_[0].begin()),
             "every prompt begins with the plan's prefix");
     const Clock clock;
     engine_.share_prefix(std::span(texts_[0]).first(shared));
@@ -69,7 +75,9 @@ class Batch {
   }
 
   // A sequence that has all but its newest token in the cache is decoding.
-  bool is_decoding(const Slot& slot) const { return slot.sequence != nobody && !results_[slot.sequence].tokens.empty(); }
+  bool is_decoding(const Slot& slot) const {
+    return slot.sequence != nobody && !results_[slot.sequence].tokens.empty();
+  }
 
   // One pass over prompts that are not in the cache yet; false if there are none.
   bool prefill_pass() {
@@ -101,7 +109,8 @@ class Batch {
   }
 
   // The slots `who` take share[s] new tokens each; those whose text is then all in the cache get their next token.
-  double pass(Phase phase, const std::vector<std::size_t>& who, const std::vector<std::int64_t>& share, bool wants_tokens) {
+  double pass(Phase phase, const std::vector<std::size_t>& who, const std::vector<std::int64_t>& share,
+              bool wants_tokens) {
     const Clock clock;
     std::vector<PassInput> rows;
     for (const std::size_t s : who) {
@@ -110,7 +119,10 @@ class Batch {
                       all.subspan(static_cast<std::size_t>(slots_[s].cached), static_cast<std::size_t>(share[s]))});
     }
     const bool greedy = options_.sampling.greedy();
-    const PassResult result = engine_.forward(phase, rows, !wants_tokens ? Output::none : greedy ? Output::greedy : Output::logits);
+    const PassResult result = engine_.forward(phase, rows,
+                                              !wants_tokens ? Output::none
+                                              : greedy      ? Output::greedy
+                                                            : Output::logits);
     const auto V = static_cast<std::size_t>(engine_.config().V);
     const double seconds = clock.seconds();
     for (std::size_t r = 0; r < who.size(); ++r) {
@@ -118,7 +130,8 @@ class Batch {
       slot.cached += share[who[r]];
       if (remaining(slot) > 0) continue;
       const std::vector<std::int32_t>& text = texts_[slot.sequence];
-      accept(slot, greedy ? result.ids[r] : sample(std::span(result.logits).subspan(r * V, V), options_.sampling, text, slot.sequence));
+      accept(slot, greedy ? result.ids[r]
+                          : sample(std::span(result.logits).subspan(r * V, V), options_.sampling, text, slot.sequence));
     }
     return seconds;
   }
@@ -153,13 +166,14 @@ std::string_view name(Finish finish) {
   return finish == Finish::length ? "length" : finish == Finish::eos ? "eos" : "stop";
 }
 
-std::vector<std::int64_t> next_pass(const std::vector<std::int64_t>& remaining, std::int64_t chunk, std::int64_t pass_tokens,
-                                    std::int64_t most_rows) {
+std::vector<std::int64_t> next_pass(const std::vector<std::int64_t>& remaining, std::int64_t chunk,
+                                    std::int64_t pass_tokens, std::int64_t most_rows) {
   // Longer sequences first: of those that fit, the widest pass that is at least three quarters full.
   std::vector<std::size_t> order;
   for (std::size_t i = 0; i < remaining.size(); ++i)
     if (remaining[i] > 0) order.push_back(i);
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return remaining[a] > remaining[b]; });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return remaining[a] > remaining[b]; });
   std::vector<std::int64_t> share(remaining.size());
   if (order.empty()) return share;
   const std::int64_t L = std::min(chunk, remaining[order[0]]);
@@ -180,7 +194,8 @@ std::int64_t shared_prefix(const std::vector<std::vector<std::int32_t>>& prompts
   if (prompts.size() < 2) return 0;
   std::ptrdiff_t shared = std::ssize(prompts[0]) - 1;  // each keeps a token of its own
   for (const std::vector<std::int32_t>& p : prompts)
-    shared = std::min({shared, std::ssize(p) - 1, std::mismatch(p.begin(), p.end(), prompts[0].begin(), prompts[0].end()).first - p.begin()});
+    shared = std::min({shared, std::ssize(p) - 1,
+                       std::mismatch(p.begin(), p.end(), prompts[0].begin(), prompts[0].end()).first - p.begin()});
   return shared < least ? 0 : shared;
 }
 
@@ -199,7 +214,8 @@ std::vector<std::vector<float>> score(Engine& engine, const std::vector<std::vec
       const std::size_t count = std::min(static_cast<std::size_t>(engine.plan().chunk), all.size() - 1 - done);
       const PassInput row{0, static_cast<std::int64_t>(done), all.subspan(done, count), all.subspan(done + 1, count)};
       const PassResult result = engine.forward(Phase::prefill, std::span(&row, 1), Output::score);
-      scores[i].insert(scores[i].end(), result.log_probabilities.begin(), result.log_probabilities.begin() + static_cast<std::ptrdiff_t>(count));
+      scores[i].insert(scores[i].end(), result.log_probabilities.begin(),
+                       result.log_probabilities.begin() + static_cast<std::ptrdiff_t>(count));
       done += count;
     }
   }
@@ -212,7 +228,8 @@ void all_logits(Engine& engine, const std::vector<std::int32_t>& tokens,
   for (std::size_t done = 0; done < all.size();) {
     const std::size_t count = std::min(static_cast<std::size_t>(engine.plan().chunk), all.size() - done);
     const PassInput row{0, static_cast<std::int64_t>(done), all.subspan(done, count)};
-    each(static_cast<std::int64_t>(done), engine.forward(Phase::prefill, std::span(&row, 1), Output::all_logits).logits);
+    each(static_cast<std::int64_t>(done),
+         engine.forward(Phase::prefill, std::span(&row, 1), Output::all_logits).logits);
     done += count;
   }
 }

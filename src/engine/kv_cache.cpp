@@ -24,12 +24,14 @@ std::int64_t KvCache::slot_of(int head) const {
 }
 
 std::int64_t KvCache::bytes() const {
-  return layers_.empty() ? 0 : layers() * rows_.size() * cut_.most_slots() * layers_[0].bytes_of(layers_[0].positions());
+  return layers_.empty() ? 0
+                         : layers() * rows_.size() * cut_.most_slots() * layers_[0].bytes_of(layers_[0].positions());
 }
 
 void KvCache::share(KvCache&& prefix) {
   check(prefix.slots_ == slots_, "a prefix has the heads of the cache that goes on from it");
-  for (std::size_t l = 0; l < layers_.size(); ++l) layers_[l].share(std::make_shared<const KvLayer>(std::move(prefix.layers_[l])));
+  for (std::size_t l = 0; l < layers_.size(); ++l)
+    layers_[l].share(std::make_shared<const KvLayer>(std::move(prefix.layers_[l])));
 }
 
 }  // namespace tsrun

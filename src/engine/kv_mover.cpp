@@ -12,7 +12,8 @@ struct Run {
   std::vector<std::byte> bytes;
 };
 
-std::vector<Run> runs_of(const std::vector<KvMove>& moves, int rank, int KvMove::*mine, int KvMove::*other, const KvLayer& layer) {
+std::vector<Run> runs_of(const std::vector<KvMove>& moves, int rank, int KvMove::*mine, int KvMove::*other,
+                         const KvLayer& layer) {
   std::vector<Run> runs;
   for (std::size_t i = 0; i < moves.size();) {
     std::size_t end = i;
@@ -20,7 +21,8 @@ std::vector<Run> runs_of(const std::vector<KvMove>& moves, int rank, int KvMove:
     for (; end < moves.size() && moves[end].from == moves[i].from && moves[end].to == moves[i].to; ++end)
       bytes += layer.bytes_of(moves[end].row.positions);
     if (moves[i].*mine == rank && moves[i].*other != rank)
-      runs.push_back({moves[i].*other, std::span(moves).subspan(i, end - i), std::vector<std::byte>(static_cast<std::size_t>(bytes))});
+      runs.push_back({moves[i].*other, std::span(moves).subspan(i, end - i),
+                      std::vector<std::byte>(static_cast<std::size_t>(bytes))});
     i = end;
   }
   return runs;

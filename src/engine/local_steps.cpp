@@ -6,10 +6,19 @@
 
 namespace tsrun {
 
-LocalSteps::LocalSteps(const PreparedProgram& ready, const Coord& chip, const ModelConfig& config, const Weights& weights,
-                       KvCache& cache, Rotaries& rotary, float* arena, std::span<const PassInput> rows)
-    : ready_(ready), p_(ready.program), chip_(chip), config_(config), weights_(weights), cache_(cache), rotary_(rotary),
-      arena_(arena), rows_(rows), L_(ready.program.L) {
+LocalSteps::LocalSteps(const PreparedProgram& ready, const Coord& chip, const ModelConfig& config,
+                       const Weights& weights, KvCache& cache, Rotaries& rotary, float* arena,
+                       std::span<const PassInput> rows)
+    : ready_(ready),
+      p_(ready.program),
+      chip_(chip),
+      config_(config),
+      weights_(weights),
+      cache_(cache),
+      rotary_(rotary),
+      arena_(arena),
+      rows_(rows),
+      L_(ready.program.L) {
   std::vector<std::int64_t> positions;
   for (const PassInput& row : rows)
     for (std::int64_t l = 0; l < L_; ++l) positions.push_back(l < std::ssize(row.tokens) ? row.context + l : -1);
@@ -38,11 +47,13 @@ void LocalSteps::run(const Step& step) {
   switch (step.op) {
     case Op::embed: return embed(step);
     case Op::sum: return row_sums(at(step.in[0]), rows_of(step.in[0]), width_of(step.in[0]), at(step.out[0]));
-    case Op::sum_squares: return row_square_sums(at(step.in[0]), rows_of(step.in[0]), width_of(step.in[0]), at(step.out[0]));
+    case Op::sum_squares:
+      return row_square_sums(at(step.in[0]), rows_of(step.in[0]), width_of(step.in[0]), at(step.out[0]));
     case Op::center: {
       const Range E = mine(step.in[0], Dim::E);
       const std::int64_t real = std::clamp<std::int64_t>(config_.E - E.begin, 0, E.size());
-      return center_rows(at(step.in[0]), at(step.in[1]), rows_of(step.in[0]), E.size(), real, config_.E, at(step.out[0]));
+      return center_rows(at(step.in[0]), at(step.in[1]), rows_of(step.in[0]), E.size(), real, config_.E,
+                         at(step.out[0]));
     }
     case Op::norm: return norm(step);
     case Op::slice: return slice(step);
@@ -56,7 +67,8 @@ void LocalSteps::run(const Step& step) {
       return activate(config_.activation, step.in.size() == 2 ? at(step.in[0]) : nullptr, at(step.out[0]),
                       p_.local_elements(step.out[0]));
     case Op::add:
-      for (std::size_t i = 1; i < step.in.size(); ++i) add_to(at(step.in[0]), at(step.in[i]), p_.local_elements(step.in[0]));
+      for (std::size_t i = 1; i < step.in.size(); ++i)
+        add_to(at(step.in[0]), at(step.in[i]), p_.local_elements(step.in[0]));
       return;
     case Op::pick: return pick(step);
     case Op::scale: {
@@ -99,7 +111,8 @@ void LocalSteps::slice(const Step& step) const {
   outer *= holes;
   width /= holes;
   const std::int64_t blocks = p_.torus.size(step.axes), mine = block_of(p_.torus, step.axes, chip_);
-  for (std::int64_t o = 0; o < outer; ++o) std::copy_n(at(step.in[0]) + (o * blocks + mine) * width, width, at(v) + o * width);
+  for (std::int64_t o = 0; o < outer; ++o)
+    std::copy_n(at(step.in[0]) + (o * blocks + mine) * width, width, at(v) + o * width);
 }
 
 namespace {
@@ -108,8 +121,9 @@ namespace {
 void add_row(const Matrix& table, std::int64_t row, float factor, float* out) {
   const std::int64_t first = row * table.columns;
   for (std::int64_t i = 0; i < table.columns; ++i)
-    out[i] += factor * (table.type == DType::bf16 ? bf16_to_f32(static_cast<const std::uint16_t*>(table.data)[first + i])
-                                                  : static_cast<const float*>(table.data)[first + i]);
+    out[i] +=
+        factor * (table.type == DType::bf16 ? bf16_to_f32(static_cast<const std::uint16_t*>(table.data)[first + i])
+                                            : static_cast<const float*>(table.data)[first + i]);
 }
 
 }  // namespace
@@ -139,8 +153,8 @@ void LocalSteps::norm(const Step& step) const {
   const std::int64_t first = mine(x, cut).begin * (cut == Dim::H ? config_.Q : 1);
   const std::int64_t whole = cut == Dim::H ? config_.H * config_.Q : cut == Dim::C ? config_.C() : config_.E;
   const float* const offset = step.weights.size() > 1 ? weights_.vector(step.weights[1]) + first : nullptr;
-  norm_rows(at(x), at(step.in[1]), rows_of(x), width_of(x), whole, config_.norm_epsilon, weights_.vector(step.weights[0]) + first,
-            offset, at(step.out[0]));
+  norm_rows(at(x), at(step.in[1]), rows_of(x), width_of(x), whole, config_.norm_epsilon,
+            weights_.vector(step.weights[0]) + first, offset, at(step.out[0]));
 }
 
 void LocalSteps::bias(const Step& step) const {
@@ -175,9 +189,11 @@ void LocalSteps::store_kv(const Step& step) {
       for (std::size_t slot = 0; slot < cache_.slots().size(); ++slot) {
         const std::int64_t head = ((b - here.begin) * L_ + l) * width + cache_.slots()[slot] * config_.Q - first;
         float* const key = at(step.in[0]) + head;
-        if (!step.weights.empty()) rms_norm_rows(key, 1, config_.Q, config_.norm_epsilon, weights_.vector(step.weights[0]));
+        if (!step.weights.empty())
+          rms_norm_rows(key, 1, config_.Q, config_.norm_epsilon, weights_.vector(step.weights[0]));
         if (config_.is_rotated(step.layer)) rotary_of(step.layer).rotate(b * L_ + l, key);
-        layer.store(cache_.local_row(row(b).sequence), static_cast<std::int64_t>(slot), row(b).context + l, key, at(step.in[1]) + head);
+        layer.store(cache_.local_row(row(b).sequence), static_cast<std::int64_t>(slot), row(b).context + l, key,
+                    at(step.in[1]) + head);
       }
 }
 

@@ -14,10 +14,11 @@ class LocalSteps {
   LocalSteps(const PreparedProgram& ready, const Coord& chip, const ModelConfig& config, const Weights& weights,
              KvCache& cache, Rotaries& rotary, float* arena, std::span<const PassInput> rows);
   void run(const Step& step);
-  // The products of a step, which may also communicate: from the values that are whole to those that are not summed yet.
-  // product(weight, x, rows of x, y) makes one of them.
+  // The products of a step, which may also communicate: from the values that are whole to those that are not summed
+  // yet. product(weight, x, rows of x, y) makes one of them.
   template <class Product>
-  void each_product(const Step& step, std::span<const ValueId> in, std::span<const ValueId> out, Product product) const {
+  void each_product(const Step& step, std::span<const ValueId> in, std::span<const ValueId> out,
+                    Product product) const {
     const bool sums = in.size() > 1;
     for (std::size_t i = 0; i < step.weights.size(); ++i) {
       const ValueId x = in[sums ? i : 0];

@@ -23,7 +23,8 @@ std::uint64_t mixed(std::uint64_t v) {
   return v ^ (v >> 31);
 }
 
-std::vector<Candidate> penalised(std::span<const float> logits, const Sampling& s, std::span<const std::int32_t> history) {
+std::vector<Candidate> penalised(std::span<const float> logits, const Sampling& s,
+                                 std::span<const std::int32_t> history) {
   std::vector<Candidate> all(logits.size());
   for (std::size_t i = 0; i < logits.size(); ++i) all[i] = {static_cast<std::int32_t>(i), logits[i]};
   if (s.repeat_penalty == 1) return all;
@@ -35,7 +36,9 @@ std::vector<Candidate> penalised(std::span<const float> logits, const Sampling& 
   return all;
 }
 
-bool likelier(const Candidate& a, const Candidate& b) { return a.weight != b.weight ? a.weight > b.weight : a.id < b.id; }
+bool likelier(const Candidate& a, const Candidate& b) {
+  return a.weight != b.weight ? a.weight > b.weight : a.id < b.id;
+}
 
 }  // namespace
 

@@ -23,7 +23,8 @@ std::int64_t tile_bytes(const Matrix& shard, int tiles, int tile) {
   return tile_rows(shard.rows, tiles, tile).size() * row_bytes(shard);
 }
 
-void WeightGather::gather(const Step& step, int tile, const Schedule& schedule, const Weights& weights, LinkCounts& sent) {
+void WeightGather::gather(const Step& step, int tile, const Schedule& schedule, const Weights& weights,
+                          LinkCounts& sent) {
   group_ = step.axes;
   gathered_.resize(std::max(gathered_.size(), step.weights.size()));
   tensors_.clear();
@@ -37,7 +38,8 @@ void WeightGather::gather(const Step& step, int tile, const Schedule& schedule, 
     g.contracted = p.axes(in).only(group_.set());
     const std::int64_t bytes = g.rows.size() * row_bytes(g.shard);
     g.blocks.resize(static_cast<std::size_t>(bytes * schedule.blocks));
-    tensors_.push_back({1, bytes, static_cast<const std::byte*>(g.shard.data) + g.rows.begin * row_bytes(g.shard), g.blocks.data()});
+    tensors_.push_back(
+        {1, bytes, static_cast<const std::byte*>(g.shard.data) + g.rows.begin * row_bytes(g.shard), g.blocks.data()});
     tensors_.back().element = 1;
   }
   collectives_.run(schedule, tensors_, sent);

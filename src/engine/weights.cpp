@@ -56,8 +56,7 @@ class Cutter {
       if (!c.pieces.empty() && c.pieces.back().file + c.pieces.back().count == piece.file &&
           c.pieces.back().local + c.pieces.back().count == piece.local)
         c.pieces.back().count += Q;
-      else
-        c.pieces.push_back(piece);
+      else c.pieces.push_back(piece);
     }
     return c;
   }
@@ -121,10 +120,8 @@ Weights::Weights(const ModelFile& file, const Torus& torus, const Coord& chip, c
           for (const Piece& c : columns.pieces) {
             const float* const from = slab.data() + r * spec.columns + c.file;
             const std::int64_t to = (piece.local + done + r) * columns.local + c.local;
-            if (h.shape.type == DType::bf16)
-              std::transform(from, from + c.count, h.bf16.data() + to, f32_to_bf16);
-            else
-              std::transform(from, from + c.count, h.f32.data() + to, [offset](float v) { return v + offset; });
+            if (h.shape.type == DType::bf16) std::transform(from, from + c.count, h.bf16.data() + to, f32_to_bf16);
+            else std::transform(from, from + c.count, h.f32.data() + to, [offset](float v) { return v + offset; });
           }
         done += count;
       }

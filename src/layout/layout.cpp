@@ -21,12 +21,11 @@ constexpr AxisSet axes_x{Axis::x};
 constexpr AxisSet axes_xy{Axis::x, Axis::y};
 
 constexpr Ffn ffns[] = {
-    {"ws1d", {}, {}},         {"ws2d", axes_x, {}},          {"wg_x", axes_x, axes_x},
-    {"wg_xy", axes_x, axes_xy}, {"wg_xyz", axes_x, axes_xyz},  {"wg_x@1d", {}, axes_x},
+    {"ws1d", {}, {}},           {"ws2d", axes_x, {}},         {"wg_x", axes_x, axes_x},
+    {"wg_xy", axes_x, axes_xy}, {"wg_xyz", axes_x, axes_xyz}, {"wg_x@1d", {}, axes_x},
     {"wg_xy@1d", {}, axes_xy},  {"wg_xyz@1d", {}, axes_xyz},
 };
-constexpr Attention attentions[] = {
-    {"head", {}}, {"batch", axes_xyz}, {"batch_x", axes_x}, {"batch_xy", axes_xy}};
+constexpr Attention attentions[] = {{"head", {}}, {"batch", axes_xyz}, {"batch_x", axes_x}, {"batch_xy", axes_xy}};
 
 template <class Entry, std::size_t n>
 const Entry& named(const Entry (&table)[n], std::string_view word, std::string_view part) {
@@ -35,7 +34,9 @@ const Entry& named(const Entry (&table)[n], std::string_view word, std::string_v
     if (entry.name == word) return entry;
     known += (known.empty() ? "" : " ") + std::string(entry.name);
   }
-  refuse({.what = text("\"", word, "\" is not a ", part, " layout"), .where = "--layout", .next = "choose one of: " + known});
+  refuse({.what = text("\"", word, "\" is not a ", part, " layout"),
+          .where = "--layout",
+          .next = "choose one of: " + known});
 }
 
 }  // namespace
@@ -43,7 +44,9 @@ const Entry& named(const Entry (&table)[n], std::string_view word, std::string_v
 Layout parse_layout(std::string_view words) {
   const std::size_t slash = words.find('/');
   if (slash == std::string_view::npos)
-    refuse({.what = text("\"", words, "\" is not a layout"), .where = "--layout", .next = "write FFN/ATTENTION, for example ws2d/head"});
+    refuse({.what = text("\"", words, "\" is not a layout"),
+            .where = "--layout",
+            .next = "write FFN/ATTENTION, for example ws2d/head"});
   const Ffn& f = named(ffns, words.substr(0, slash), "feed-forward");
   const Attention& a = named(attentions, words.substr(slash + 1), "attention");
   return {f.stored_E, f.gathered, a.batch};

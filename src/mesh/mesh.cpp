@@ -80,7 +80,8 @@ void Mesh::wait_for(const char* what, const std::function<int(MPI_Request*)>& st
   std::vector<MPI_Request> request(1, MPI_REQUEST_NULL);
   const int code = start(request.data());
   if (code != MPI_SUCCESS)
-    abort_job(static_cast<int>(Exit::broke), text("rank ", rank_, " on ", host_name(), ": ", mpi_text(code), " in ", what));
+    abort_job(static_cast<int>(Exit::broke),
+              text("rank ", rank_, " on ", host_name(), ": ", mpi_text(code), " in ", what));
   wait_all(request, what);
 }
 
@@ -98,7 +99,9 @@ void Mesh::agree(const std::optional<Error>& mine, const char* phase) const {
   }
   wait_for(phase, [&](MPI_Request* r) { return MPI_Ibcast(head.data(), 2, MPI_INT64_T, lowest, comm_, r); });
   line.resize(static_cast<std::size_t>(head[1]));
-  wait_for(phase, [&](MPI_Request* r) { return MPI_Ibcast(line.data(), static_cast<int>(head[1]), MPI_CHAR, lowest, comm_, r); });
+  wait_for(phase, [&](MPI_Request* r) {
+    return MPI_Ibcast(line.data(), static_cast<int>(head[1]), MPI_CHAR, lowest, comm_, r);
+  });
   if (lowest == rank_) throw Error(*mine);
   throw Error(static_cast<Exit>(head[0]), {.what = line, .where = text("rank ", lowest, " while ", phase)});
 }
@@ -115,9 +118,8 @@ void Mesh::together(const char* phase, const std::function<void()>& work) const 
 
 std::vector<double> Mesh::gather(double value) const {
   std::vector<double> all(static_cast<std::size_t>(size()));
-  wait_for("gathering statistics", [&](MPI_Request* r) {
-    return MPI_Iallgather(&value, 1, MPI_DOUBLE, all.data(), 1, MPI_DOUBLE, comm_, r);
-  });
+  wait_for("gathering statistics",
+           [&](MPI_Request* r) { return MPI_Iallgather(&value, 1, MPI_DOUBLE, all.data(), 1, MPI_DOUBLE, comm_, r); });
   return all;
 }
 
@@ -127,15 +129,21 @@ std::vector<std::int64_t> Mesh::reduce(std::vector<std::int64_t> values, MPI_Op 
   });
   return values;
 }
-std::vector<std::int64_t> Mesh::sum(std::vector<std::int64_t> values) const { return reduce(std::move(values), MPI_SUM); }
-std::vector<std::int64_t> Mesh::max(std::vector<std::int64_t> values) const { return reduce(std::move(values), MPI_MAX); }
+std::vector<std::int64_t> Mesh::sum(std::vector<std::int64_t> values) const {
+  return reduce(std::move(values), MPI_SUM);
+}
+std::vector<std::int64_t> Mesh::max(std::vector<std::int64_t> values) const {
+  return reduce(std::move(values), MPI_MAX);
+}
 
 std::string Mesh::broadcast(std::string from_rank_0) const {
   auto size = static_cast<std::int64_t>(from_rank_0.size());
   wait_for("a broadcast", [&](MPI_Request* r) { return MPI_Ibcast(&size, 1, MPI_INT64_T, 0, comm_, r); });
   from_rank_0.resize(static_cast<std::size_t>(size));
   check(size <= INT_MAX, "what is broadcast is counted by an int");
-  wait_for("a broadcast", [&](MPI_Request* r) { return MPI_Ibcast(from_rank_0.data(), static_cast<int>(size), MPI_CHAR, 0, comm_, r); });
+  wait_for("a broadcast", [&](MPI_Request* r) {
+    return MPI_Ibcast(from_rank_0.data(), static_cast<int>(size), MPI_CHAR, 0, comm_, r);
+  });
   return from_rank_0;
 }
 

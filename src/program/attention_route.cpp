@@ -36,7 +36,8 @@ void AttentionRoute::refuse_replicated(const Program& p) const {
   nearest.batch = nearest.gathered;
   refuse({.what = text("keys and values whose weights are replicated do not serve ", to_text(p.layout)),
           .where = "--layout",
-          .numbers = {{"sequences", p.shape.B()}, {"chips that share the gathered weights", std::int64_t{p.torus.size(p.layout.gathered)}}},
+          .numbers = {{"sequences", p.shape.B()},
+                      {"chips that share the gathered weights", std::int64_t{p.torus.size(p.layout.gathered)}}},
           .next = text("store them by columns, or take ", to_text(nearest), " with as many sequences as chips")});
 }
 

@@ -1,10 +1,10 @@
-// The way of queries, keys and values from the cut of the projections to the cut of attention, and of the heads' outputs
-// back: the same movements in the other direction.
+// The way of queries, keys and values from the cut of the projections to the cut of attention, and of the heads'
+// outputs back: the same movements in the other direction.
 //
 //   projections  tokens_G H_B' (partialsum-A')      attention  B_N H_rest
-// Keys and values go the same way as columns C, or are projected from the rows of attention's cut where their weights are
-// replicated. A' is scattered over the batch where N contains it, else over the heads; what G cuts of the tokens and N does not goes
-// to the heads, what N still lacks comes from them. Source: programs.md section 3.
+// Keys and values go the same way as columns C, or are projected from the rows of attention's cut where their weights
+// are replicated. A' is scattered over the batch where N contains it, else over the heads; what G cuts of the tokens
+// and N does not goes to the heads, what N still lacks comes from them. Source: programs.md section 3.
 #pragma once
 
 #include <vector>
@@ -16,8 +16,8 @@ namespace tsrun {
 
 class AttentionRoute {
  public:
-  // Decides how the tokens are cut, and writes what follows from it into the program: the padded B and L, the cut of the
-  // cache and the key/value slots of a chip.
+  // Decides how the tokens are cut, and writes what follows from it into the program: the padded B and L, the cut of
+  // the cache and the key/value slots of a chip.
   explicit AttentionRoute(Program& program);
 
   Dim tokens() const { return tokens_; }  // the dimension that G cuts: B, or L where the batch is smaller than G
@@ -46,7 +46,7 @@ class AttentionRoute {
   Dim tokens_ = Dim::B;
   bool scatters_batch_ = false;
   std::vector<Exchange> exchanges_;
-  AxisStack heads_;      // what cuts H and C in attention
+  AxisStack heads_;  // what cuts H and C in attention
   AxisStack kv_gather_;
 };
 

@@ -53,9 +53,10 @@ std::string moved_names(const Program& program, const Step& step) {
 }
 
 std::string explain(const Program& p, const std::function<std::string(const Step&)>& note) {
-  std::string out = text(name(p.shape.phase), " on torus ", to_text(p.torus), ", ", to_text(p.layout), ": B ", p.shape.B(),
-                         ", L ", p.shape.L(), ", E ", p.sizes.E, ", F ", p.sizes.F, ", H ", p.sizes.heads.padded(), ", V ",
-                         p.sizes.V, ", cache ", to_text(p.kv_cache), " with ", p.kv_slots, " slots a chip\n");
+  std::string out =
+      text(name(p.shape.phase), " on torus ", to_text(p.torus), ", ", to_text(p.layout), ": B ", p.shape.B(), ", L ",
+           p.shape.L(), ", E ", p.sizes.E, ", F ", p.sizes.F, ", H ", p.sizes.heads.padded(), ", V ", p.sizes.V,
+           ", cache ", to_text(p.kv_cache), " with ", p.kv_slots, " slots a chip\n");
   int layer = -1;
   for (const Step& step : p.steps) {
     if (step.layer == 0 && layer != 0)

@@ -81,7 +81,8 @@ KvMoves plan_kv_movement(const KvCut& before, const KvCut& after, const std::vec
   for (int to = 0; to < after.torus.size(); ++to)
     for (const RowMove& row : rows)
       for (const int head : wanted.slots[static_cast<std::size_t>(to)])
-        if (wanted.has(to, row.to, head)) moves.push_back({nearest(before.torus, held, to, row.from, head), to, head, row});
+        if (wanted.has(to, row.to, head))
+          moves.push_back({nearest(before.torus, held, to, row.from, head), to, head, row});
   by_ends(moves);
   return moves;
 }
@@ -100,7 +101,9 @@ std::vector<KvWave> plan_kv_distribution(const KvCut& before, const KvCut& after
         int best = -1;
         for (const int from : sources_of(to)) {
           const bool has = from_after ? there.count({from, head}) > 0 : held.has(from, row.from, head);
-          const auto far = [&](int chip) { return hops(before.torus, coord_of(before.torus, chip), coord_of(before.torus, to)); };
+          const auto far = [&](int chip) {
+            return hops(before.torus, coord_of(before.torus, chip), coord_of(before.torus, to));
+          };
           if (has && (best < 0 || far(from) < far(best))) best = from;
         }
         if (best >= 0) moves.push_back({best, to, head, from_after ? RowMove{row.to, row.to, row.positions} : row});

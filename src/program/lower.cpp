@@ -47,8 +47,9 @@ class Lowering {
 
   ValueId embed() {
     const WeightUse table = w_.weight(Weight::embed);
-    ValueId x = w_.make("x", Partition("BLE").with(Dim::E, table.partition.axes(Dim::E))
-                                 .with_partial(table.partition.axes(Dim::V).set()));
+    ValueId x = w_.make(
+        "x",
+        Partition("BLE").with(Dim::E, table.partition.axes(Dim::E)).with_partial(table.partition.axes(Dim::V).set()));
     Step& lookup = w_.step(Op::embed, {}, {x});
     lookup.weights = {table};
     if (config().positions == Positions::learned) lookup.weights.push_back(w_.weight(Weight::pos_embed));
@@ -165,21 +166,23 @@ class Lowering {
   ValueId serial_block(ValueId x) {
     const ValueId n = read(x, Weight::attn_norm, Weight::attn_norm_bias);
     const ValueId heads = attend(n, w_.matmul_scatter(n, attention_inputs(), group_A_, attention_dims()));
-    const ValueId attention = w_.sum_of_products({heads}, {{Weight::attn_o, "attn"}}, group_A_, {route_.scattered_q()}, group_B_, Dim::E);
+    const ValueId attention =
+        w_.sum_of_products({heads}, {{Weight::attn_o, "attn"}}, group_A_, {route_.scattered_q()}, group_B_, Dim::E);
     bias(config().attn_out_bias, attention, Weight::attn_o_bias);
     give(x, attention, Weight::attn_post_norm);
 
     const Products inputs = ffn_inputs();
     const std::vector<Dim> dims(inputs.size(), Dim::F);
-    const ValueId hidden = activate(w_.matmul_scatter(read(x, Weight::ffn_norm, Weight::ffn_norm_bias), inputs, group_A_, dims));
+    const ValueId hidden =
+        activate(w_.matmul_scatter(read(x, Weight::ffn_norm, Weight::ffn_norm_bias), inputs, group_A_, dims));
     const ValueId ffn = w_.sum_of_products({hidden}, {{Weight::ffn_out, "ffn"}}, group_A_, {Dim::F}, group_B_, Dim::E);
     bias(config().ffn_bias, ffn, Weight::ffn_out_bias);
     give(x, ffn, Weight::ffn_post_norm);
     return x;
   }
 
-  // The projections of a parallel block: attention's, then the feed-forward's. With one norm they share their input and its
-  // scatter; with two, the statistics.
+  // The projections of a parallel block: attention's, then the feed-forward's. With one norm they share their input and
+  // its scatter; with two, the statistics.
   Values parallel_inputs(const Measured& m, ValueId n) {
     Products inputs = attention_inputs();
     std::vector<Dim> dims = attention_dims();
@@ -204,8 +207,8 @@ class Lowering {
     const auto to_attention = static_cast<std::ptrdiff_t>(attention_inputs().size());
     const ValueId heads = attend(n, Values(cut.begin(), cut.begin() + to_attention));
     const ValueId hidden = activate(Values(cut.begin() + to_attention, cut.end()));
-    const ValueId y = w_.sum_of_products({heads, hidden}, {{Weight::attn_o, "attn"}, {Weight::ffn_out, "ffn"}}, group_A_,
-                                         {route_.scattered_q(), Dim::F}, group_B_, Dim::E);
+    const ValueId y = w_.sum_of_products({heads, hidden}, {{Weight::attn_o, "attn"}, {Weight::ffn_out, "ffn"}},
+                                         group_A_, {route_.scattered_q(), Dim::F}, group_B_, Dim::E);
     bias(config().attn_out_bias, y, Weight::attn_o_bias);
     bias(config().ffn_bias, y, Weight::ffn_out_bias);
     w_.step(Op::add, {x, y}, {x});
@@ -232,7 +235,9 @@ class Lowering {
   }
   // Where the length is cut, a token is on one chip and 0 on the others.
   ValueId last_of_each_sequence(ValueId x) {
-    const ValueId last = w_.make("last", Partition("BE").with(Dim::B, part(x).axes(Dim::B)).with(Dim::E, part(x).axes(Dim::E))
+    const ValueId last = w_.make("last", Partition("BE")
+                                             .with(Dim::B, part(x).axes(Dim::B))
+                                             .with(Dim::E, part(x).axes(Dim::E))
                                              .with_partial(part(x).axes(Dim::L).set()));
     w_.step(Op::pick, {x}, {last});
     return part(last).partial().empty() ? last : w_.all_reduce(last);

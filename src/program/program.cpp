@@ -69,7 +69,8 @@ std::int64_t PassShape::L() const {
 
 PaddedSizes pad(const ModelConfig& c, const Torus& torus, const Layout& layout) {
   const int n = torus.size(), heads = layout.heads_cut > 0 ? layout.heads_cut : n;
-  return {round_up(c.E, n), round_up(c.F, n), round_up(c.C(), n), round_up(c.V, n), round_up(c.context, n), place_heads(c.H, c.K, heads)};
+  return {round_up(c.E, n), round_up(c.F, n),       round_up(c.C(), n),
+          round_up(c.V, n), round_up(c.context, n), place_heads(c.H, c.K, heads)};
 }
 
 std::int64_t PaddedSizes::of(Dim d, const ModelConfig& config) const {

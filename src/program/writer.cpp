@@ -21,8 +21,7 @@ ModelConfig one_layer_of(ModelConfig config) {
 
 StepWriter::StepWriter(const ModelConfig& config, const Torus& torus, const Layout& layout, const PassShape& shape,
                        const Schedules& schedules)
-    : schedules_(schedules),
-      stored_(stored_weights(one_layer_of(config), layout)) {
+    : schedules_(schedules), stored_(stored_weights(one_layer_of(config), layout)) {
   p_.config = config;
   p_.torus = torus;
   p_.layout = layout;
@@ -90,7 +89,8 @@ StepWriter::Values StepWriter::moved(Op op, const Values& in, const AxisStack& g
   return out;
 }
 
-std::vector<Partition> StepWriter::gathered(const Values& in, const AxisStack& group, const std::vector<Dim>& dims) const {
+std::vector<Partition> StepWriter::gathered(const Values& in, const AxisStack& group,
+                                            const std::vector<Dim>& dims) const {
   std::vector<Partition> after;
   for (std::size_t i = 0; i < in.size(); ++i) {
     after.push_back(part(in[i]));
@@ -99,7 +99,8 @@ std::vector<Partition> StepWriter::gathered(const Values& in, const AxisStack& g
   return after;
 }
 
-std::vector<Partition> StepWriter::scattered(const Values& in, const AxisStack& group, const std::vector<Dim>& dims) const {
+std::vector<Partition> StepWriter::scattered(const Values& in, const AxisStack& group,
+                                             const std::vector<Dim>& dims) const {
   std::vector<Partition> after;
   for (std::size_t i = 0; i < in.size(); ++i) {
     after.push_back(part(in[i]));
@@ -110,7 +111,8 @@ std::vector<Partition> StepWriter::scattered(const Values& in, const AxisStack& 
 
 // A sum whose blocks are tokens must not depend on which block a token is in.
 ScheduleName StepWriter::scatter_schedule(const std::vector<Dim>& dims) const {
-  return std::any_of(dims.begin(), dims.end(), is_token_dim) ? schedules_.reduce_scatter_tokens : schedules_.reduce_scatter;
+  return std::any_of(dims.begin(), dims.end(), is_token_dim) ? schedules_.reduce_scatter_tokens
+                                                             : schedules_.reduce_scatter;
 }
 
 StepWriter::Values StepWriter::all_gather(const Values& in, const AxisStack& group, const std::vector<Dim>& dims) {
@@ -164,7 +166,8 @@ std::vector<WeightUse> StepWriter::weights_of(const std::vector<Product>& produc
 AxisStack StepWriter::weight_group(const std::vector<WeightUse>& weights) const {
   const AxisStack group = axis_order.reversed().only(p_.layout.gathered & weights[0].partition.used());
   for (const WeightUse& use : weights)
-    check((p_.layout.gathered & use.partition.used()) == group.set(), "weights that are multiplied together are gathered alike");
+    check((p_.layout.gathered & use.partition.used()) == group.set(),
+          "weights that are multiplied together are gathered alike");
   return group;
 }
 

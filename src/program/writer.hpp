@@ -46,7 +46,8 @@ class StepWriter {
   ValueId slice(ValueId in, const AxisStack& group, Dim dim, const AxisStack& holes = {});
 
   // x times each weight, each product scattered over the group.
-  Values matmul_scatter(ValueId x, const std::vector<Product>& products, const AxisStack& group, const std::vector<Dim>& dims);
+  Values matmul_scatter(ValueId x, const std::vector<Product>& products, const AxisStack& group,
+                        const std::vector<Dim>& dims);
   // The sum of each input, gathered over `gathered`, times its weight; then scattered over `scattered` into `to`.
   ValueId sum_of_products(const Values& in, const std::vector<Product>& products, const AxisStack& gathered,
                           const std::vector<Dim>& dims, const AxisStack& scattered, Dim to);

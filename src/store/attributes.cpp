@@ -19,9 +19,7 @@ constexpr std::size_t longest_text = std::size_t{64} << 20;
 void put(hid_t object, const char* name, std::int64_t value) {
   put(object, name, h5::type_of(h5::Element::i64), {}, &value);
 }
-void put(hid_t object, const char* name, double value) {
-  put(object, name, h5::type_of(h5::Element::f64), {}, &value);
-}
+void put(hid_t object, const char* name, double value) { put(object, name, h5::type_of(h5::Element::f64), {}, &value); }
 void put(hid_t object, const char* name, bool value) {
   const std::int8_t byte = value ? 1 : 0;
   put(object, name, h5::type_of(h5::Element::boolean), {}, &byte);

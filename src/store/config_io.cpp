@@ -12,8 +12,8 @@ namespace {
 
 // Facts that the first files do not state, because every model had their default then.
 constexpr std::string_view later_facts[] = {
-    "norm_place", "two_norms", "qk_norm", "attn_scale", "window", "full_every", "positions", "nope_every",
-    "rope_local_base", "rope_beta_fast", "rope_beta_slow", "rope_attention_factor",
+    "norm_place", "two_norms",  "qk_norm",         "attn_scale",     "window",         "full_every",
+    "positions",  "nope_every", "rope_local_base", "rope_beta_fast", "rope_beta_slow", "rope_attention_factor",
 };
 bool may_be_absent(std::string_view fact) {
   return std::find(std::begin(later_facts), std::end(later_facts), fact) != std::end(later_facts);
@@ -25,12 +25,9 @@ void write_config(hid_t file, const ModelConfig& config) {
   const h5::Id group = h5::create_group(file, "/config");
   visit_fields(config, [&group](const char* name, const auto& field) {
     using Field = std::remove_cvref_t<decltype(field)>;
-    if constexpr (std::is_enum_v<Field>)
-      put(group, name, word(field));
-    else if constexpr (std::is_same_v<Field, std::string>)
-      put(group, name, std::string_view(field));
-    else
-      put(group, name, field);
+    if constexpr (std::is_enum_v<Field>) put(group, name, word(field));
+    else if constexpr (std::is_same_v<Field, std::string>) put(group, name, std::string_view(field));
+    else put(group, name, field);
   });
 }
 

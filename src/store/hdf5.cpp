@@ -111,8 +111,8 @@ Id text_type(std::size_t bytes) {
 }
 
 Id space_of(const std::vector<hsize_t>& dims) {
-  const hid_t space = dims.empty() ? H5Screate(H5S_SCALAR)
-                                   : H5Screate_simple(static_cast<int>(dims.size()), dims.data(), nullptr);
+  const hid_t space =
+      dims.empty() ? H5Screate(H5S_SCALAR) : H5Screate_simple(static_cast<int>(dims.size()), dims.data(), nullptr);
   return {space, H5Sclose, "cannot make a shape"};
 }
 

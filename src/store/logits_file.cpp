@@ -16,7 +16,9 @@ void or_broke(const std::string& path, const Work& work) {
   try {
     work();
   } catch (const h5::Failure& failure) {
-    broke({.what = "the logits cannot be written: " + failure.what, .where = path, .next = "check the folder, its rights and its free space"});
+    broke({.what = "the logits cannot be written: " + failure.what,
+           .where = path,
+           .next = "check the folder, its rights and its free space"});
   }
 }
 
@@ -34,7 +36,8 @@ LogitsFile::LogitsFile(std::string path) : state_(std::make_unique<State>()) {
   state_->part = text(path, ".", getpid(), ".part");
   state_->path = std::move(path);
   or_broke(state_->path, [&] {
-    state_->file = h5::Id(H5Fcreate(state_->part.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT), H5Fclose, "creating the file");
+    state_->file =
+        h5::Id(H5Fcreate(state_->part.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT), H5Fclose, "creating the file");
   });
 }
 
@@ -50,7 +53,8 @@ void LogitsFile::begin(std::size_t sequence, std::int64_t positions, std::int64_
   s.vocabulary = static_cast<hsize_t>(vocabulary);
   s.written = 0;
   or_broke(s.path, [&] {
-    s.dataset = h5::create_dataset(s.file, text("/sequence_", sequence), h5::type_of(h5::Element::f32), {s.positions, s.vocabulary});
+    s.dataset = h5::create_dataset(s.file, text("/sequence_", sequence), h5::type_of(h5::Element::f32),
+                                   {s.positions, s.vocabulary});
   });
 }
 
@@ -61,7 +65,8 @@ void LogitsFile::append(const std::vector<float>& logits) {
   or_broke(s.path, [&] {
     const h5::Id memory = h5::space_of({count[0], count[1]}), place = h5::space_of({s.positions, s.vocabulary});
     h5::done(H5Sselect_hyperslab(place, H5S_SELECT_SET, start, nullptr, count, nullptr), "selecting rows");
-    h5::done(H5Dwrite(s.dataset, h5::type_of(h5::Element::f32), memory, place, H5P_DEFAULT, logits.data()), "writing rows");
+    h5::done(H5Dwrite(s.dataset, h5::type_of(h5::Element::f32), memory, place, H5P_DEFAULT, logits.data()),
+             "writing rows");
   });
   s.written += count[0];
 }
@@ -73,7 +78,8 @@ void LogitsFile::commit() {
     s.file.close("closing the file");
   });
   if (std::rename(s.part.c_str(), s.path.c_str()) != 0)
-    broke({.what = "the logits file cannot take its name", .where = s.path, .next = "choose a name that can be written"});
+    broke(
+        {.what = "the logits file cannot take its name", .where = s.path, .next = "choose a name that can be written"});
   s.kept = true;
 }
 

@@ -20,9 +20,7 @@ struct Stream {
   Part part;
   std::uint64_t offset = 0;
   std::vector<std::uint32_t> crcs;
-  std::int64_t span_size(std::int64_t span) const {
-    return std::min(span_bytes, part.bytes() - span * span_bytes);
-  }
+  std::int64_t span_size(std::int64_t span) const { return std::min(span_bytes, part.bytes() - span * span_bytes); }
 };
 
 // The last span that was wanted only in part. One each for values, scales and minima, which are read in turn.
@@ -63,7 +61,8 @@ class TensorReader {
     const haddr_t offset = H5Dget_offset(dataset);
     if (offset == HADDR_UNDEF || offset > body_ || static_cast<std::uint64_t>(part.bytes()) > body_ - offset)
       misfit(path_, part.path, "the dataset's bytes are not all in the file",
-             {{"at byte", static_cast<std::int64_t>(offset)}, {"bytes", part.bytes()},
+             {{"at byte", static_cast<std::int64_t>(offset)},
+              {"bytes", part.bytes()},
               {"file ends at", static_cast<std::int64_t>(body_)}});
     Stream stream{std::move(part), offset, {}};
     stream.crcs.resize(static_cast<std::size_t>(spans_of(stream.part.bytes())));
@@ -105,7 +104,8 @@ void check_format(hid_t file, const std::string& path) {
   if (format != format_name) misfit(path, place, "this is not a tsrun model", {{"format", format}});
   attributes.get("format_version", version);
   if (version > format_version)
-    refuse({.what = "the file was written by a newer tsrun", .where = path,
+    refuse({.what = "the file was written by a newer tsrun",
+            .where = path,
             .numbers = {{"format version", version}, {"known", format_version}},
             .next = "update tsrun, or convert with this one"});
   if (version < 1) misfit(path, place, "there is no such format version", {{"format version", version}});
@@ -144,7 +144,8 @@ void ModelFile::State::open(std::string path) {
       tensors.push_back({std::move(spec), type});
     }
   } catch (const h5::Failure& failure) {
-    refuse({.what = text("the HDF5 library cannot read the file: ", failure.what), .where = file.path,
+    refuse({.what = text("the HDF5 library cannot read the file: ", failure.what),
+            .where = file.path,
             .next = "copy or convert the file again"});
   }
 }
@@ -156,7 +157,8 @@ void ModelFile::State::read_span(const Stream& stream, std::int64_t span, std::s
   const std::uint32_t stored = stream.crcs[static_cast<std::size_t>(span)];
   const std::uint32_t found = crc32c(out);
   if (found == stored) return;
-  refuse({.what = "the tensor's data is damaged", .where = text(file.path, ": ", stream.part.path),
+  refuse({.what = "the tensor's data is damaged",
+          .where = text(file.path, ": ", stream.part.path),
           .numbers = {{"span", span},
                       {"of", spans_of(stream.part.bytes())},
                       {"at byte", static_cast<std::int64_t>(stream.offset) + at},

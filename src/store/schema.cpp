@@ -51,7 +51,9 @@ std::span<std::byte> part_bytes(TensorRows& rows, std::size_t i) {
 }
 
 void misfit(const std::string& file, std::string_view object, std::string what, Numbers numbers) {
-  refuse({.what = std::move(what), .where = text(file, ": ", object), .numbers = std::move(numbers),
+  refuse({.what = std::move(what),
+          .where = text(file, ": ", object),
+          .numbers = std::move(numbers),
           .next = "the file was not written by this version of tsrun; convert the model again"});
 }
 

@@ -57,8 +57,10 @@ Disk open_regular(const std::string& path, std::uint64_t& bytes) {
       refuse_file(file.path, "the file is cut off",
                   {size[0], {"bytes of its HDF5 part", static_cast<std::int64_t>(end)}}, get_it_again);
   }
-  refuse_file(file.path, "the seal at the end is missing or damaged: the file is cut off, was changed by another "
-              "program, or is an HDF5 file that tsrun did not write", size, text(get_it_again, "; ", convert_it));
+  refuse_file(file.path,
+              "the seal at the end is missing or damaged: the file is cut off, was changed by another "
+              "program, or is an HDF5 file that tsrun did not write",
+              size, text(get_it_again, "; ", convert_it));
 }
 
 }  // namespace
@@ -93,7 +95,8 @@ SealedFile open_sealed(std::string path) {
   if (seal->version > seal_version)
     refuse_file(file.path, "the file was written by a newer tsrun",
                 {{"seal version", static_cast<std::int64_t>(seal->version)},
-                 {"known", static_cast<std::int64_t>(seal_version)}}, "update tsrun, or convert with this one");
+                 {"known", static_cast<std::int64_t>(seal_version)}},
+                "update tsrun, or convert with this one");
   file.seal = std::move(*seal);
   return file;
 }
@@ -103,8 +106,9 @@ MemoryFile read_outside(SealedFile& file) {
   std::uint64_t total = 0;
   for (const Extent& gap : gaps) total += gap.bytes;
   if (total > most_outside)
-    refuse_file(file.path, "the file holds too much beside its tensors", {{"bytes", static_cast<std::int64_t>(total)},
-                {"most", static_cast<std::int64_t>(most_outside)}}, convert_it);
+    refuse_file(file.path, "the file holds too much beside its tensors",
+                {{"bytes", static_cast<std::int64_t>(total)}, {"most", static_cast<std::int64_t>(most_outside)}},
+                convert_it);
   MemoryFile memory;
   std::vector<std::byte> buffer(std::min<std::uint64_t>(total, std::uint64_t{1} << 20));
   std::uint32_t crc = 0;
@@ -118,9 +122,10 @@ MemoryFile read_outside(SealedFile& file) {
     }
   }
   if (crc != file.seal.outside)
-    refuse_file(file.path, "the headers or the tokenizer are damaged",
-                {{"CRC-32C stored", static_cast<std::int64_t>(file.seal.outside)},
-                 {"found", static_cast<std::int64_t>(crc)}}, get_it_again);
+    refuse_file(
+        file.path, "the headers or the tokenizer are damaged",
+        {{"CRC-32C stored", static_cast<std::int64_t>(file.seal.outside)}, {"found", static_cast<std::int64_t>(crc)}},
+        get_it_again);
   memory.set_end(file.seal.body);
   return memory;
 }

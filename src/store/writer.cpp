@@ -66,7 +66,8 @@ std::pair<std::string, Disk> open_temporary(const std::string& path) {
     const int descriptor = open(name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (descriptor >= 0) return {std::move(name), Disk(descriptor)};
     if (errno != EEXIST)
-      refuse({.what = text("cannot create a file in ", folder_of(path), ": ", system_words(errno)), .where = path,
+      refuse({.what = text("cannot create a file in ", folder_of(path), ": ", system_words(errno)),
+              .where = path,
               .next = "the folder must exist and be writable"});
   }
   refuse({.what = "too many unfinished files of earlier runs", .where = folder_of(path), .next = "remove *.partial"});
@@ -75,7 +76,8 @@ std::pair<std::string, Disk> open_temporary(const std::string& path) {
 void refuse_if_not_a_file(const std::string& path) {
   struct stat found {};
   if (stat(path.c_str(), &found) != 0 || S_ISREG(found.st_mode)) return;
-  refuse({.what = S_ISDIR(found.st_mode) ? "this is a folder" : "this exists and is not a file", .where = path,
+  refuse({.what = S_ISDIR(found.st_mode) ? "this is a folder" : "this exists and is not a file",
+          .where = path,
           .next = "name the model file to write"});
 }
 
@@ -261,10 +263,11 @@ void ModelWriter::commit() {
   check(!s.temporary.empty(), "a writer that failed or was committed is not committed");
   if (!s.missing.empty()) {
     s.abandon();
-    refuse({.what = "tensors of the model are missing", .where = s.path,
-            .numbers = {{"missing", static_cast<std::int64_t>(s.missing.size())},
-                        {"the first", s.missing.begin()->first}},
-            .next = "the source does not hold the whole model"});
+    refuse(
+        {.what = "tensors of the model are missing",
+         .where = s.path,
+         .numbers = {{"missing", static_cast<std::int64_t>(s.missing.size())}, {"the first", s.missing.begin()->first}},
+         .next = "the source does not hold the whole model"});
   }
   s.with_hdf5([&] { s.hdf5.close("cannot close the file"); });
   Seal seal{s.memory.end(), std::move(s.data), 0, seal_version};

@@ -9,8 +9,8 @@ using namespace tsrun::test;
 namespace {
 
 // Refused with this status and one message that has all these words.
-void refused(const std::string& arguments, int status, const std::vector<std::string>& words, const std::vector<int>& ranks = {0, 4},
-             const std::string& before = "") {
+void refused(const std::string& arguments, int status, const std::vector<std::string>& words,
+             const std::vector<int>& ranks = {0, 4}, const std::string& before = "") {
   for (const int n : ranks) {
     CAPTURE(arguments);
     CAPTURE(n);
@@ -137,7 +137,8 @@ TEST_CASE("too little memory is said with the numbers before anything is allocat
 }
 
 TEST_CASE("single ranks of a wrong launcher: one speaks, all refuse") {
-  const Ended first = run(generate("-p hello -n 2"), 0, "PMI_SIZE=4 PMI_RANK=0"), second = run(generate("-p hello -n 2"), 0, "PMI_SIZE=4 PMI_RANK=1");
+  const Ended first = run(generate("-p hello -n 2"), 0, "PMI_SIZE=4 PMI_RANK=0"),
+              second = run(generate("-p hello -n 2"), 0, "PMI_SIZE=4 PMI_RANK=1");
   CHECK(first.status == 2);
   CHECK(first.messages().size() == 1);
   CHECK(first.err.find("launcher") != std::string::npos);

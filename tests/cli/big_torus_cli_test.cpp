@@ -4,7 +4,8 @@
 using namespace tsrun::test;
 
 TEST_CASE("4x4x4, every layout of both phases") {
-  const std::string command = "generate --quiet --json - -m " + demo + " -p 'It was the best of' -n 8 --kv-dtype f32 --dtype f32";
+  const std::string command =
+      "generate --quiet --json - -m " + demo + " -p 'It was the best of' -n 8 --kv-dtype f32 --dtype f32";
   const Json alone = json_of(run(command));
   for (const char* ffn : {"ws1d", "ws2d", "wg_x", "wg_xy", "wg_xyz"})
     for (const char* attention : {"head", "batch_x", "batch_xy", "batch"}) {
@@ -17,8 +18,9 @@ TEST_CASE("4x4x4, every layout of both phases") {
         CHECK(row["bytes_per_rank"] == row["predicted_bytes_per_rank"]);
         CHECK(row["bytes_per_rank_max"] == row["predicted_bytes_per_rank_max"]);
       }
-      MESSAGE(layout << ": a decode step " << d["timing"]["tpot_ms"]["p50"].dump() << " ms; of all, median of the ranks: compute "
-                     << d["timing"]["compute_s"]["median"].dump() << " s, transfer " << d["timing"]["transfer_s"]["median"].dump()
-                     << " s, wait " << d["timing"]["wait_s"]["median"].dump() << " s");
+      MESSAGE(layout << ": a decode step " << d["timing"]["tpot_ms"]["p50"].dump()
+                     << " ms; of all, median of the ranks: compute " << d["timing"]["compute_s"]["median"].dump()
+                     << " s, transfer " << d["timing"]["transfer_s"]["median"].dump() << " s, wait "
+                     << d["timing"]["wait_s"]["median"].dump() << " s");
     }
 }

@@ -5,7 +5,9 @@ using namespace tsrun::test;
 
 namespace {
 
-Json generate(const std::string& arguments, int ranks = 0) { return json_of(run("generate --quiet --json - " + arguments, ranks)); }
+Json generate(const std::string& arguments, int ranks = 0) {
+  return json_of(run("generate --quiet --json - " + arguments, ranks));
+}
 
 }  // namespace
 
@@ -18,7 +20,8 @@ TEST_CASE("help lists what is built, and version says what it is made of") {
   }
   for (const char* later : {"simulate", "calibrate"}) CHECK(help.out.find(later) == std::string::npos);
   const Ended version = run("--version");
-  for (const char* part : {"tsrun ", "MPI ", "BLAS ", "HDF5 ", "SIMD "}) CHECK(version.out.find(part) != std::string::npos);
+  for (const char* part : {"tsrun ", "MPI ", "BLAS ", "HDF5 ", "SIMD "})
+    CHECK(version.out.find(part) != std::string::npos);
 }
 
 TEST_CASE("generate's document has the fields of the contract") {
@@ -28,7 +31,8 @@ TEST_CASE("generate's document has the fields of the contract") {
   CHECK(d["clock"] == "wall");
   CHECK(d["ranks"] == 4);
   CHECK(d["hosts"] == 1);
-  for (const char* field : {"version", "threads", "oversubscribed", "mesh", "dtype", "kv_dtype", "chip", "tokens_sha256", "predicted"})
+  for (const char* field :
+       {"version", "threads", "oversubscribed", "mesh", "dtype", "kv_dtype", "chip", "tokens_sha256", "predicted"})
     CHECK(d.contains(field));
   for (const char* phase : {"prefill", "decode"})
     for (const char* field : {"ffn", "attention", "why"}) CHECK(d["plan"][phase].contains(field));
@@ -38,15 +42,17 @@ TEST_CASE("generate's document has the fields of the contract") {
   CHECK(sequence["tokens"].size() == 12);
   CHECK(sequence["finish"] == "length");
   CHECK(sequence["text"].get<std::string>().size() == 12);
-  for (const char* field : {"load_s", "load_gb_per_s", "prefill_s", "prefill_tokens_per_s", "ttft_s", "decode_s", "decode_steps",
-                            "decode_tokens_per_s", "tpot_ms", "compute_s", "transfer_s", "wait_s"})
+  for (const char* field : {"load_s", "load_gb_per_s", "prefill_s", "prefill_tokens_per_s", "ttft_s", "decode_s",
+                            "decode_steps", "decode_tokens_per_s", "tpot_ms", "compute_s", "transfer_s", "wait_s"})
     CHECK(d["timing"].contains(field));
   CHECK(d["timing"]["decode_steps"] == 11);
-  for (const char* field : {"weights_bytes", "kv_bytes", "gathered_bytes", "activation_bytes", "predicted_peak_bytes", "peak_rss_bytes"})
+  for (const char* field :
+       {"weights_bytes", "kv_bytes", "gathered_bytes", "activation_bytes", "predicted_peak_bytes", "peak_rss_bytes"})
     CHECK(d["memory"].contains(field));
   CHECK(d["traffic"].size() > 5);
   for (const Json& row : d["traffic"]) {
-    for (const char* field : {"phase", "step", "tensor", "axis", "direction", "calls", "messages"}) CHECK(row.contains(field));
+    for (const char* field : {"phase", "step", "tensor", "axis", "direction", "calls", "messages"})
+      CHECK(row.contains(field));
     CHECK(row["bytes_per_rank"] == row["predicted_bytes_per_rank"]);
     CHECK(row["bytes_per_rank_max"] == row["predicted_bytes_per_rank_max"]);
   }
@@ -59,7 +65,8 @@ TEST_CASE("a text does not change with mesh, batch or slots, and the digest is o
 
 {"id": 7, "prompt": "Emma"}
 )");
-  const std::string model = "-m " + demo + " -n 20 --dtype f32 --kv-dtype f32 ", batch = model + "-f " + (folder / "prompts.jsonl");
+  const std::string model = "-m " + demo + " -n 20 --dtype f32 --kv-dtype f32 ",
+                    batch = model + "-f " + (folder / "prompts.jsonl");
   const Json alone = generate(model + "-p 'In the beginning'");
   const Json together = generate(batch);
   CHECK(together["sequences"][0]["tokens"] == alone["sequences"][0]["tokens"]);
@@ -86,7 +93,8 @@ TEST_CASE("a text streams to stdout after its prompt, and stops where asked") {
 }
 
 TEST_CASE("sampling is repeatable and follows its seed") {
-  const std::string base = "-m " + demo + " -p 'The ' -n 24 --temp 0.9 --top-k 40 --top-p 0.95 --min-p 0.01 --repeat-penalty 1.1 ";
+  const std::string base =
+      "-m " + demo + " -p 'The ' -n 24 --temp 0.9 --top-k 40 --top-p 0.95 --min-p 0.01 --repeat-penalty 1.1 ";
   const Json one = generate(base + "-s 1"), again = generate(base + "--seed 1", 2), other = generate(base + "-s 2");
   CHECK(one["tokens_sha256"] == again["tokens_sha256"]);
   CHECK(one["tokens_sha256"] != other["tokens_sha256"]);
@@ -95,7 +103,8 @@ TEST_CASE("sampling is repeatable and follows its seed") {
 TEST_CASE("a results file survives its job: whole lines stay, a torn one is redone") {
   const Folder folder;
   std::string prompts;
-  for (int i = 0; i < 5; ++i) prompts += R"({"id": ")" + std::to_string(i) + R"(", "prompt": "Chapter )" + std::to_string(i) + "\"}\n";
+  for (int i = 0; i < 5; ++i)
+    prompts += R"({"id": ")" + std::to_string(i) + R"(", "prompt": "Chapter )" + std::to_string(i) + "\"}\n";
   folder.write("prompts.jsonl", prompts);
   const std::string base = "generate --quiet -m " + demo + " -f " + (folder / "prompts.jsonl") + " -n 8 -o ";
   CHECK(run(base + (folder / "whole.jsonl"), 2).status == 0);
@@ -132,8 +141,7 @@ TEST_CASE("convert keeps types or makes them f32 and bf16, and inspect shows the
   CHECK(run("inspect " + model + " --mesh 2x2x2").out.find("a rank of 2x2x2") != std::string::npos);
   json_of(run("convert " + golden + "llama_gqa.gguf " + model + " --dtype bf16 --json -"));
   const Json rounded = json_of(run("inspect " + model + " --json -"));
-  for (const Json& t : rounded["tensors"])
-    CHECK(t["dtype"] == (t["shape"].size() == 2 ? "bf16" : "f32"));
+  for (const Json& t : rounded["tensors"]) CHECK(t["dtype"] == (t["shape"].size() == 2 ? "bf16" : "f32"));
   CHECK(folder.files() == 1);
 }
 
@@ -149,7 +157,9 @@ TEST_CASE("score gives natural logarithms, and logits where asked") {
   CHECK(text["nll"].get<double>() == doctest::Approx(nll));
   CHECK(text["perplexity"].get<double>() == doctest::Approx(std::exp(nll / 53)));
   CHECK(text["perplexity"].get<double>() < 6);  // English, to a model of English
-  const Json ids = json_of(run("score -m " + demo + " --tokens-file " + (folder / "ids.json") + " --logits " + (folder / "logits.h5") + " --json -", 3));
+  const Json ids = json_of(run("score -m " + demo + " --tokens-file " + (folder / "ids.json") + " --logits " +
+                                   (folder / "logits.h5") + " --json -",
+                               3));
   CHECK(ids["logprobs"].size() == 2);
   CHECK(std::filesystem::file_size(folder / "logits.h5") > (6 + 2) * 257 * 4);
   CHECK(folder.files() == 3);

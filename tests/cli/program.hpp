@@ -9,10 +9,10 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
 #include <vector>
+#include <nlohmann/json.hpp>
 
 namespace tsrun::test {
 
@@ -50,8 +50,12 @@ class Folder {
   Folder& operator=(const Folder&) = delete;
   ~Folder() { std::filesystem::remove_all(path_); }
   std::string operator/(const std::string& name) const { return (path_ / name).string(); }
-  void write(const std::string& name, const std::string& bytes) const { std::ofstream(*this / name, std::ios::binary) << bytes; }
-  std::size_t files() const { return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator(path_), {})); }
+  void write(const std::string& name, const std::string& bytes) const {
+    std::ofstream(*this / name, std::ios::binary) << bytes;
+  }
+  std::size_t files() const {
+    return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator(path_), {}));
+  }
 
  private:
   std::filesystem::path path_;
@@ -61,9 +65,11 @@ class Folder {
 inline Ended run(const std::string& arguments, int ranks = 0, const std::string& before = "", int seconds = 60) {
   const Folder folder;
   const std::string launch = ranks == 0 ? "" : std::string(TSRUN_MPIRUN) + " " + std::to_string(ranks) + " ";
-  const std::string command = before + " timeout " + std::to_string(seconds) + " " + launch + TSRUN_PROGRAM + " " + arguments + " >" + (folder / "out") + " 2>" + (folder / "err") + " </dev/null";
+  const std::string command = before + " timeout " + std::to_string(seconds) + " " + launch + TSRUN_PROGRAM + " " +
+                              arguments + " >" + (folder / "out") + " 2>" + (folder / "err") + " </dev/null";
   const int status = std::system(command.c_str());
-  return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), slurp(folder / "out"), slurp(folder / "err")};
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), slurp(folder / "out"),
+          slurp(folder / "err")};
 }
 
 inline Json json_of(const Ended& ended) {

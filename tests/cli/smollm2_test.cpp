@@ -38,31 +38,44 @@ TEST_CASE("64 greedy tokens of ten prompts in one batch are those of transformer
   std::string prompts;
   for (const Json& p : model.reference["prompts"]) prompts += " --tokens " + list_of(p["ids"]);
   const bool big = std::getenv("TSRUN_LONG") != nullptr;
-  for (const auto& job : std::vector<std::pair<std::string, int>>{
-           {"1x1x1", 1}, {"2x1x1", 2}, {"1x2x1", 2}, {"1x3x1", 3}, {"2x2x2", 8}, {"3x2x1", 6}, {"1x6x2", 12}, {"4x4x4", 64}}) {
+  for (const auto& job : std::vector<std::pair<std::string, int>>{{"1x1x1", 1},
+                                                                  {"2x1x1", 2},
+                                                                  {"1x2x1", 2},
+                                                                  {"1x3x1", 3},
+                                                                  {"2x2x2", 8},
+                                                                  {"3x2x1", 6},
+                                                                  {"1x6x2", 12},
+                                                                  {"4x4x4", 64}}) {
     const std::string& mesh = job.first;
     const int ranks = job.second;
     if (ranks == 64 && !big) continue;
     for (const std::string layout : {"ws1d/head", "ws2d/head"}) {
       CAPTURE(mesh);
       CAPTURE(layout);
-      const Json d = json_of(run("generate --quiet --ignore-eos --kv-dtype f32 -n 64 --json - -m " + model.file + " --mesh " + mesh + " --layout " +
-                                     layout + prompts, ranks, "", 900));
+      const Json d = json_of(run("generate --quiet --ignore-eos --kv-dtype f32 -n 64 --json - -m " + model.file +
+                                     " --mesh " + mesh + " --layout " + layout + prompts,
+                                 ranks, "", 900));
       for (std::size_t i = 0; i < model.reference["prompts"].size(); ++i)
         CHECK(d["sequences"][i]["tokens"] == model.reference["prompts"][i]["greedy"]);
       for (const Json& row : d["traffic"]) CHECK(row["bytes_per_rank"] == row["predicted_bytes_per_rank"]);
-      MESSAGE(mesh << " " << layout << ": prefill " << d["timing"]["prefill_s"].dump() << " s, decode " << d["timing"]["decode_s"].dump() << " s");
+      MESSAGE(mesh << " " << layout << ": prefill " << d["timing"]["prefill_s"].dump() << " s, decode "
+                   << d["timing"]["decode_s"].dump() << " s");
     }
   }
 }
 
-TEST_CASE("the perplexity of a text is that of transformers, and within a hundredth of llama.cpp's on the package's own file") {
+TEST_CASE(
+    "the perplexity of a text is that of transformers, and within a hundredth of llama.cpp's on the package's own "
+    "file") {
   const Model model;
   if (!model.there) return;
   model.write("text.json", Json::array({model.reference["text"]}).dump());
-  const Json d = json_of(run("score -m " + model.file + " --kv-dtype f32 --json - --tokens-file " + (model / "text.json"), 4, "", 300));
-  CHECK(d["perplexity"].get<double>() == doctest::Approx(model.reference["perplexity"]["transformers_f32"].get<double>()).epsilon(1e-5));
-  CHECK(d["perplexity"].get<double>() == doctest::Approx(model.reference["perplexity"]["llama_cpp_q4_1"].get<double>()).epsilon(0.01));
+  const Json d = json_of(
+      run("score -m " + model.file + " --kv-dtype f32 --json - --tokens-file " + (model / "text.json"), 4, "", 300));
+  CHECK(d["perplexity"].get<double>() ==
+        doctest::Approx(model.reference["perplexity"]["transformers_f32"].get<double>()).epsilon(1e-5));
+  CHECK(d["perplexity"].get<double>() ==
+        doctest::Approx(model.reference["perplexity"]["llama_cpp_q4_1"].get<double>()).epsilon(0.01));
 }
 
 TEST_CASE("text goes in and out, and invalid UTF-8 is refused with its place") {

@@ -15,7 +15,8 @@ using namespace tsrun;
 
 namespace {
 
-constexpr DType all_types[] = {DType::f32, DType::f16, DType::bf16, DType::int8, DType::int8_channel, DType::int4, DType::int4_min};
+constexpr DType all_types[] = {DType::f32,          DType::f16,  DType::bf16,    DType::int8,
+                               DType::int8_channel, DType::int4, DType::int4_min};
 
 std::uint32_t bits_of(float v) { return std::bit_cast<std::uint32_t>(v); }
 
@@ -23,14 +24,29 @@ std::uint32_t bits_of(float v) { return std::bit_cast<std::uint32_t>(v); }
 double half_by_definition(std::uint16_t v) {
   const int exponent = (v >> 10) & 31, fraction = v & 1023;
   const double sign = (v & 0x8000) != 0 ? -1 : 1;
-  if (exponent == 31) return fraction == 0 ? sign * std::numeric_limits<double>::infinity() : std::numeric_limits<double>::quiet_NaN();
+  if (exponent == 31)
+    return fraction == 0 ? sign * std::numeric_limits<double>::infinity() : std::numeric_limits<double>::quiet_NaN();
   return sign * (exponent == 0 ? std::ldexp(fraction, -24) : std::ldexp(1024 + fraction, exponent - 25));
 }
 
 // Floats where rounding goes wrong: around every half, halfway between two, and one bit beside.
 std::vector<float> hard_floats() {
-  std::vector<float> all = {0.0F, -0.0F, 65504.0F, 65519.996F, 65520.0F, 65536.0F, 1e38F, -1e38F, 3.4028235e38F, 5.9604645e-8F, 2.9802322e-8F,
-                            2.9802326e-8F, 1e-10F, 1e-45F, 6.0975552e-5F, std::numeric_limits<float>::infinity(),
+  std::vector<float> all = {0.0F,
+                            -0.0F,
+                            65504.0F,
+                            65519.996F,
+                            65520.0F,
+                            65536.0F,
+                            1e38F,
+                            -1e38F,
+                            3.4028235e38F,
+                            5.9604645e-8F,
+                            2.9802322e-8F,
+                            2.9802326e-8F,
+                            1e-10F,
+                            1e-45F,
+                            6.0975552e-5F,
+                            std::numeric_limits<float>::infinity(),
                             -std::numeric_limits<float>::infinity()};
   for (std::uint32_t h = 0; h < 0x7c00; ++h)
     for (const int beside : {-1, 0, 1}) {
@@ -92,7 +108,8 @@ TEST_CASE("halves are the compiler's own") {
     const auto value = static_cast<float>(std::bit_cast<CompilersHalf>(static_cast<std::uint16_t>(u)));
     if (!std::isnan(value)) REQUIRE(bits_of(f16_to_f32(static_cast<std::uint16_t>(u))) == bits_of(value));
   }
-  for (const float v : hard_floats()) REQUIRE(f32_to_f16(v) == std::bit_cast<std::uint16_t>(static_cast<CompilersHalf>(v)));
+  for (const float v : hard_floats())
+    REQUIRE(f32_to_f16(v) == std::bit_cast<std::uint16_t>(static_cast<CompilersHalf>(v)));
   for (std::uint32_t u = 12345; u < 0xffff0000U; u += 65521) {  // all over the floats, about 65,000 of them
     const auto v = std::bit_cast<float>(u);
     if (!std::isnan(v)) REQUIRE(f32_to_f16(v) == std::bit_cast<std::uint16_t>(static_cast<CompilersHalf>(v)));
@@ -129,7 +146,8 @@ TEST_CASE("a float becomes the nearest bf16, ties to even, and NaN never becomes
 TEST_CASE("names") {
   for (const DType type : all_types) CHECK(dtype_named(name(type)) == type);
   CHECK(name(DType::int4_min) == "int4_min");
-  for (const char* const other : {"", "F32", "int16", "q4_1", "f3", "f320"}) CHECK_FALSE(dtype_named(other).has_value());
+  for (const char* const other : {"", "F32", "int16", "q4_1", "f3", "f320"})
+    CHECK_FALSE(dtype_named(other).has_value());
 }
 
 TEST_CASE("the bytes of a tensor are those of its parts") {
@@ -146,7 +164,7 @@ TEST_CASE("the bytes of a tensor are those of its parts") {
     decode_rows(t, 0, 3, out.data());
     CHECK(out == std::vector<float>(3 * 64, 0.0F));
   }
-  CHECK(bytes_of(DType::int4, 1, 32) == 18);       // the blocks of GGUF
+  CHECK(bytes_of(DType::int4, 1, 32) == 18);  // the blocks of GGUF
   CHECK(bytes_of(DType::int4_min, 1, 32) == 20);
   CHECK(bytes_of(DType::int8, 1, 32) == 34);
   CHECK(bytes_of(DType::int8_channel, 2, 5) == 18);
@@ -161,10 +179,8 @@ TEST_CASE("f32, f16 and bf16 are decoded as they are, any rows of them") {
     TensorRows t = TensorRows::zeros(type, 3, 2);
     for (std::size_t i = 0; i < values.size(); ++i) {
       const std::uint16_t half = type == DType::f16 ? f32_to_f16(values[i]) : f32_to_bf16(values[i]);
-      if (type == DType::f32)
-        std::memcpy(t.values.data() + 4 * i, &values[i], 4);
-      else
-        std::memcpy(t.values.data() + 2 * i, &half, 2);
+      if (type == DType::f32) std::memcpy(t.values.data() + 4 * i, &values[i], 4);
+      else std::memcpy(t.values.data() + 2 * i, &half, 2);
     }
     std::vector<float> out(values.size());
     decode_rows(t, 0, 3, out.data());
@@ -181,7 +197,8 @@ TEST_CASE("f32, f16 and bf16 are decoded as they are, any rows of them") {
 TEST_CASE("int8 is q times the scale of its group or of its row") {
   TensorRows groups = TensorRows::zeros(DType::int8, 2, 64);
   TensorRows rows = TensorRows::zeros(DType::int8_channel, 2, 64);
-  for (std::size_t i = 0; i < 128; ++i) groups.values[i] = rows.values[i] = static_cast<std::byte>(i == 5 ? 0x80 : i);  // -128 at 5
+  for (std::size_t i = 0; i < 128; ++i)
+    groups.values[i] = rows.values[i] = static_cast<std::byte>(i == 5 ? 0x80 : i);  // -128 at 5
   for (std::size_t g = 0; g < 4; ++g) groups.scale[g] = f32_to_f16(static_cast<float>(g + 1) * 0.5F);
   const float row_scale[2] = {0.1F, 7.0F};  // 0.1 is no half: all 32 bits count
   std::memcpy(rows.scale.data(), row_scale, sizeof row_scale);
@@ -201,7 +218,8 @@ TEST_CASE("int4 is low half first, centred on 8, or above its minimum") {
   TensorRows centred = TensorRows::zeros(DType::int4, 2, 64);
   TensorRows above = TensorRows::zeros(DType::int4_min, 2, 64);
   const auto q_of = [](std::size_t i) { return static_cast<unsigned>((i * 7 + i / 16) % 16); };
-  for (std::size_t i = 0; i < 128; i += 2) centred.values[i / 2] = above.values[i / 2] = static_cast<std::byte>(q_of(i) | q_of(i + 1) << 4);
+  for (std::size_t i = 0; i < 128; i += 2)
+    centred.values[i / 2] = above.values[i / 2] = static_cast<std::byte>(q_of(i) | q_of(i + 1) << 4);
   for (std::size_t g = 0; g < 4; ++g) {
     centred.scale[g] = above.scale[g] = f32_to_f16(static_cast<float>(g + 1) * 0.25F);
     above.minimum[g] = f32_to_f16(-static_cast<float>(g));

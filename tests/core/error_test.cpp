@@ -12,7 +12,10 @@ namespace {
 template <class Throw>
 Error caught(Throw&& throw_it) {
   try {
-    throw_it({.what = "heads cannot be cut", .where = "--mesh", .numbers = {{"heads", std::int64_t{9}}, {"Y", 2.5}, {"axis", "y"}}, .next = "choose Y 3"});
+    throw_it({.what = "heads cannot be cut",
+              .where = "--mesh",
+              .numbers = {{"heads", std::int64_t{9}}, {"Y", 2.5}, {"axis", "y"}},
+              .next = "choose Y 3"});
   } catch (const Error& error) {
     return error;
   }

@@ -25,7 +25,8 @@ TEST_CASE("f32 logits are within 1e-4 of the reference's deviation on every toru
       for (const char* layout : layouts) {
         CAPTURE(layout);
         Engine engine(*file, plan_for(file, torus, layout, 1), mesh);
-        for (const GoldenSequence& sequence : golden) CHECK_NEAR(logits_of(engine, sequence.ids), sequence.logits, 1e-4);
+        for (const GoldenSequence& sequence : golden)
+          CHECK_NEAR(logits_of(engine, sequence.ids), sequence.logits, 1e-4);
         for (const TrafficRow& row : engine.traffic()) CHECK(row.bytes == row.predicted_bytes);
         // Statistics are added up row by row: every rank must have the same ones.
         std::string rows;
@@ -51,7 +52,8 @@ TEST_CASE("greedy ids of a ragged batch are those of the reference's largest log
       GenerateTiming timing;
       Engine together(*file, plan_for(file, torus, layout, 3), mesh);
       const auto batch = generate(together, prompts, options, timing);
-      Engine refilled(*file, plan_for(file, torus, layout, 2), mesh);  // the third takes the slot of the first that ends
+      Engine refilled(*file, plan_for(file, torus, layout, 2),
+                      mesh);  // the third takes the slot of the first that ends
       const auto slots = generate(refilled, prompts, options, timing);
       for (std::size_t i = 0; i < prompts.size(); ++i) {
         Engine alone(*file, plan_for(file, torus, layout, 1), mesh);
@@ -109,7 +111,8 @@ TEST_CASE("sampled texts are the same on every torus and in every slot") {
   for (const Torus& torus : tori_of(world_size())) {
     const Mesh mesh(torus, 60);
     GenerateTiming timing;
-    Engine wide(*file, plan_for(file, torus, "ws2d/head", 3), mesh), narrow(*file, plan_for(file, torus, "ws2d/head", 1), mesh);
+    Engine wide(*file, plan_for(file, torus, "ws2d/head", 3), mesh),
+        narrow(*file, plan_for(file, torus, "ws2d/head", 1), mesh);
     const auto a = generate(wide, prompts, options, timing), b = generate(narrow, prompts, options, timing);
     for (std::size_t i = 0; i < prompts.size(); ++i) CHECK(a[i].tokens == b[i].tokens);
     CHECK(a[0].tokens != a[1].tokens);  // the same prompt twice is two sequences

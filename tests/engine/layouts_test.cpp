@@ -1,8 +1,8 @@
-// Every layout against the reference: feed-forward over one stored copy, attention in every cut, and the bytes that were
-// really sent against those that the program said.
+// Every layout against the reference: feed-forward over one stored copy, attention in every cut, and the bytes that
+// were really sent against those that the program said.
 //
-// Without TSRUN_LONG: both families in every layout on the tori 2x2x2 and 3x2x1, and one torus of other rank counts. With
-// it: every architecture, more tori, and every ordered pair of layouts that share a storage.
+// Without TSRUN_LONG: both families in every layout on the tori 2x2x2 and 3x2x1, and one torus of other rank counts.
+// With it: every architecture, more tori, and every ordered pair of layouts that share a storage.
 #include "golden_file.hpp"
 
 #include <cstdlib>
@@ -40,7 +40,8 @@ Words layouts() { return with_attention({"ws1d", "ws2d", "wg_x", "wg_xy", "wg_xy
 Words layouts_2d() { return with_attention({"ws2d", "wg_x", "wg_xy", "wg_xyz"}); }
 Words layouts_1d() { return with_attention({"ws1d", "wg_x@1d", "wg_xy@1d", "wg_xyz@1d"}); }
 
-Plan plan_of(const GoldenFile& file, const Torus& torus, const std::string& prefill, const std::string& decode, std::size_t sequences) {
+Plan plan_of(const GoldenFile& file, const Torus& torus, const std::string& prefill, const std::string& decode,
+             std::size_t sequences) {
   Plan plan = plan_for(file, torus, prefill.c_str(), static_cast<std::int64_t>(sequences));
   plan.decode = parse_layout(decode);
   plan.chunk = 64;
@@ -140,9 +141,10 @@ TEST_CASE("what a sequence becomes does not depend on its batch, its chunks or i
     for (const Torus& torus : tori()) {
       CAPTURE(to_text(torus));
       const Mesh mesh(torus, 60);
-      for (const auto& [prefill, decode] : {std::pair("ws2d/head", "ws2d/batch"), std::pair("ws2d/batch_x", "ws2d/batch_x"),
-                                            std::pair("wg_xyz/head", "ws2d/batch_xy"), std::pair("wg_xyz/batch", "wg_x/head"),
-                                            std::pair("ws1d/head", "ws1d/batch")}) {
+      for (const auto& [prefill, decode] :
+           {std::pair("ws2d/head", "ws2d/batch"), std::pair("ws2d/batch_x", "ws2d/batch_x"),
+            std::pair("wg_xyz/head", "ws2d/batch_xy"), std::pair("wg_xyz/batch", "wg_x/head"),
+            std::pair("ws1d/head", "ws1d/batch")}) {
         CAPTURE(text(prefill, " then ", decode));
         for (const std::size_t sequences : {1, 2, 5})
           for (const std::int64_t chunk : {5, 64}) {
@@ -190,7 +192,8 @@ TEST_CASE("a turn of a conversation is prefilled onto what decoding left in the 
   const auto V = static_cast<std::size_t>(file->config().V);
   for (const Torus& torus : tori()) {
     const Mesh mesh(torus, 60);
-    for (const auto& [prefill, decode] : {std::pair("ws2d/head", "ws2d/batch"), std::pair("ws2d/batch", "ws2d/batch")}) {
+    for (const auto& [prefill, decode] :
+         {std::pair("ws2d/head", "ws2d/batch"), std::pair("ws2d/batch", "ws2d/batch")}) {
       Engine engine(*file, plan_of(file, torus, prefill, decode, 3), mesh);
       const std::span<const std::int32_t> all(ids);
       const std::size_t first = ids.size() / 2;
@@ -219,8 +222,9 @@ TEST_CASE("a prefix that all sequences share is kept once, and changes no bit") 
     for (const Torus& torus : tori()) {
       CAPTURE(to_text(torus));
       const Mesh mesh(torus, 60);
-      for (const auto& [prefill, decode] : {std::pair("ws2d/head", "ws2d/batch"), std::pair("ws2d/batch_x", "ws2d/batch_x"),
-                                            std::pair("wg_xyz/batch", "ws2d/batch_xy"), std::pair("ws1d/head", "ws1d/head")}) {
+      for (const auto& [prefill, decode] :
+           {std::pair("ws2d/head", "ws2d/batch"), std::pair("ws2d/batch_x", "ws2d/batch_x"),
+            std::pair("wg_xyz/batch", "ws2d/batch_xy"), std::pair("ws1d/head", "ws1d/head")}) {
         CAPTURE(text(prefill, " then ", decode));
         const auto logits_of_all = [&](std::int64_t prefix) {
           Plan plan = plan_of(file, torus, prefill, decode, prompts.size());
@@ -229,12 +233,16 @@ TEST_CASE("a prefix that all sequences share is kept once, and changes no bit") 
           if (prefix > 0) engine.share_prefix(std::span(ids).first(shared));
           std::vector<PassInput> rows;
           for (std::size_t i = 0; i < prompts.size(); ++i)
-            rows.push_back({static_cast<std::int64_t>(i), prefix, std::span(prompts[i]).subspan(static_cast<std::size_t>(prefix))});
+            rows.push_back({static_cast<std::int64_t>(i), prefix,
+                            std::span(prompts[i]).subspan(static_cast<std::size_t>(prefix))});
           std::vector<float> logits;
           // As many rows as prefill's own cut has places for.
           const auto most = static_cast<std::size_t>(engine.most_prefill_rows());
           for (std::size_t i = 0; i < rows.size(); i += most) {
-            const auto part = engine.forward(Phase::prefill, std::span(rows).subspan(i, std::min(most, rows.size() - i)), Output::logits).logits;
+            const auto part = engine
+                                  .forward(Phase::prefill, std::span(rows).subspan(i, std::min(most, rows.size() - i)),
+                                           Output::logits)
+                                  .logits;
             logits.insert(logits.end(), part.begin(), part.end());
           }
           for (std::size_t i = 0; i < rows.size(); ++i)

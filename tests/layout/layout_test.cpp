@@ -18,10 +18,11 @@ struct Named {
   AxisSet first;
   AxisSet second;
 };
-constexpr Named ffns[] = {{"ws1d", none, none},        {"ws2d", only_x, none},        {"wg_x", only_x, only_x},
-                          {"wg_xy", only_x, only_xy},  {"wg_xyz", only_x, axes_xyz},  {"wg_x@1d", none, only_x},
+constexpr Named ffns[] = {{"ws1d", none, none},        {"ws2d", only_x, none},       {"wg_x", only_x, only_x},
+                          {"wg_xy", only_x, only_xy},  {"wg_xyz", only_x, axes_xyz}, {"wg_x@1d", none, only_x},
                           {"wg_xy@1d", none, only_xy}, {"wg_xyz@1d", none, axes_xyz}};
-constexpr Named attentions[] = {{"head", none, none}, {"batch_x", only_x, none}, {"batch_xy", only_xy, none}, {"batch", axes_xyz, none}};
+constexpr Named attentions[] = {
+    {"head", none, none}, {"batch_x", only_x, none}, {"batch_xy", only_xy, none}, {"batch", axes_xyz, none}};
 
 }  // namespace
 
@@ -54,8 +55,8 @@ TEST_CASE("the stored axes cover the torus, E and F in the reverse of the order"
 }
 
 TEST_CASE("other words are refused, and the message names those that exist") {
-  for (const char* const words : {"", "/", "ws2d", "ws2d/", "/head", "ws3d/head", "ws2d/heads", "ws2d/head/head", "WS2D/head", "ws2d@1d/head",
-                                  "wg_y/head", "ws2d/batch_y", " ws2d/head"}) {
+  for (const char* const words : {"", "/", "ws2d", "ws2d/", "/head", "ws3d/head", "ws2d/heads", "ws2d/head/head",
+                                  "WS2D/head", "ws2d@1d/head", "wg_y/head", "ws2d/batch_y", " ws2d/head"}) {
     CAPTURE(words);
     try {
       parse_layout(words);

@@ -36,7 +36,8 @@ TEST_CASE("what is printed is parsed to the same partition") {
   const auto all = every_partition();
   CHECK(all.size() == 8 + 36 + 72 + 60);  // none, one, two, three axes cut, and any sum over those left
   for (const Partition& p : all) CHECK(Partition::parse(to_text(p)) == p);
-  for (const char* const text : {"BLE_xzy", "E_xF_zy", "BLF_zy (partialsum-x)", "B_xLE_zy", "BLE (partialsum-xyz)", "V_zyxE", "PJQ"})
+  for (const char* const text :
+       {"BLE_xzy", "E_xF_zy", "BLF_zy (partialsum-x)", "B_xLE_zy", "BLE (partialsum-xyz)", "V_zyxE", "PJQ"})
     CHECK(to_text(Partition::parse(text)) == text);
 }
 
@@ -53,11 +54,39 @@ TEST_CASE("an order of axes is part of a partition") {
 }
 
 TEST_CASE("text that is no partition is refused") {
-  for (const char* const text :
-       {"", " ", "x", "_x", "A", "ble", "BB", "BLEFH", "B_", "B_L", "BLE_", "BLE_w", "BLE_X", "BLE_xx", "BLE_xyzx", "B_xL_x", "BLE__x", "BLE-x",
-        "BLE x", "BLE ", "(partialsum-x)", " (partialsum-x)", "BLE(partialsum-x)", "BLE (partialsum-)", "BLE (partialsum-xx)",
-        "BLE (partialsum-w)", "BLE (partialsum-x", "BLE (partialsum-x) ", "BLE (sum-x)", "BLE (partialsum", "BLE (", "BLE_x (partialsum-x)",
-        "BLE (partialsum-x) (partialsum-y)"}) {
+  for (const char* const text : {"",
+                                 " ",
+                                 "x",
+                                 "_x",
+                                 "A",
+                                 "ble",
+                                 "BB",
+                                 "BLEFH",
+                                 "B_",
+                                 "B_L",
+                                 "BLE_",
+                                 "BLE_w",
+                                 "BLE_X",
+                                 "BLE_xx",
+                                 "BLE_xyzx",
+                                 "B_xL_x",
+                                 "BLE__x",
+                                 "BLE-x",
+                                 "BLE x",
+                                 "BLE ",
+                                 "(partialsum-x)",
+                                 " (partialsum-x)",
+                                 "BLE(partialsum-x)",
+                                 "BLE (partialsum-)",
+                                 "BLE (partialsum-xx)",
+                                 "BLE (partialsum-w)",
+                                 "BLE (partialsum-x",
+                                 "BLE (partialsum-x) ",
+                                 "BLE (sum-x)",
+                                 "BLE (partialsum",
+                                 "BLE (",
+                                 "BLE_x (partialsum-x)",
+                                 "BLE (partialsum-x) (partialsum-y)"}) {
     CAPTURE(text);
     CHECK_THROWS_AS(Partition::parse(text), std::logic_error);
   }
@@ -147,13 +176,13 @@ TEST_CASE("matmul makes partial sums of the contracted axes") {
   CHECK(matmul("B_xLHQ"_p, "HQE_zy"_p) == "B_xLE_zy"_p);  // two dimensions at once
   CHECK(matmul("BLH_zQ_y"_p, "H_zQ_yE_x"_p) == "BLE_x (partialsum-yz)"_p);
   CHECK_THROWS_AS(matmul("BLE_x"_p, "E_yF"_p), std::logic_error);
-  CHECK_THROWS_AS(matmul("BLE_xy"_p, "E_yxF"_p), std::logic_error);                // the order counts
+  CHECK_THROWS_AS(matmul("BLE_xy"_p, "E_yxF"_p), std::logic_error);  // the order counts
   CHECK_THROWS_AS(matmul("BLE_x"_p, "EF"_p), std::logic_error);
-  CHECK_THROWS_AS(matmul("B_xLE"_p, "EF_x"_p), std::logic_error);                  // x would cut the result twice
+  CHECK_THROWS_AS(matmul("B_xLE"_p, "EF_x"_p), std::logic_error);  // x would cut the result twice
   CHECK_THROWS_AS(matmul("B_xLE_y"_p, "E_yF_x"_p), std::logic_error);
-  CHECK_THROWS_AS(matmul("BLE (partialsum-x)"_p, "EF"_p), std::logic_error);       // not linear in a sum and a product
+  CHECK_THROWS_AS(matmul("BLE (partialsum-x)"_p, "EF"_p), std::logic_error);  // not linear in a sum and a product
   CHECK_THROWS_AS(matmul("BLE"_p, "EF (partialsum-x)"_p), std::logic_error);
-  CHECK_THROWS_AS(matmul("BLHE"_p, "EFV"_p), std::logic_error);                    // five dimensions
+  CHECK_THROWS_AS(matmul("BLHE"_p, "EFV"_p), std::logic_error);  // five dimensions
 }
 
 TEST_CASE("the 2D feed-forward, step by step") {

@@ -51,7 +51,8 @@ TEST_CASE("walking around an axis comes back, and plus undoes minus") {
         const Coord chip = coord_of(torus, rank);
         CHECK(shifted(torus, chip, a, Direction::plus, torus.size(a)) == chip);
         for (const Direction d : {Direction::plus, Direction::minus})
-          for (const int hops : {0, 1, 2, 9}) CHECK(shifted(torus, shifted(torus, chip, a, d, hops), a, opposite(d), hops) == chip);
+          for (const int hops : {0, 1, 2, 9})
+            CHECK(shifted(torus, shifted(torus, chip, a, d, hops), a, opposite(d), hops) == chip);
       }
   CHECK(shifted({4, 1, 1}, {3, 0, 0}, Axis::x, Direction::plus) == Coord{0, 0, 0});
 }
@@ -62,14 +63,16 @@ TEST_CASE("the blocks of a stack are numbered once over the chips along it") {
       std::multiset<int> blocks;
       for (int rank = 0; rank < torus.size(); ++rank) blocks.insert(block_of(torus, stack, coord_of(torus, rank)));
       const int cut = torus.size(stack);
-      for (int block = 0; block < cut; ++block) CHECK(blocks.count(block) == static_cast<std::size_t>(torus.size() / cut));
+      for (int block = 0; block < cut; ++block)
+        CHECK(blocks.count(block) == static_cast<std::size_t>(torus.size() / cut));
     }
 }
 
 TEST_CASE("a mesh is written as it is read, and nothing else is read") {
   for (const Torus& torus : some_tori()) CHECK(parse_torus(to_text(torus)) == torus);
-  for (const char* const text : {"", "2", "2x2", "2x2x2x2", "2x2x", "x2x2", "0x1x1", "-1x1x1", "2x2x2 ", " 2x2x2", "2X2X2", "2x 2x2", "2,2,2",
-                                 "99999999999x1x1", "4097x1x1", "auto", "axbxc", "+2x2x2"}) {
+  for (const char* const text :
+       {"", "2", "2x2", "2x2x2x2", "2x2x", "x2x2", "0x1x1", "-1x1x1", "2x2x2 ", " 2x2x2", "2X2X2", "2x 2x2", "2,2,2",
+        "99999999999x1x1", "4097x1x1", "auto", "axbxc", "+2x2x2"}) {
     CAPTURE(text);
     try {
       parse_torus(text);
@@ -89,7 +92,8 @@ TEST_CASE("the automatic torus takes the X nearest to sqrt(nE/F), and Y <= Z as 
   CHECK(auto_torus(2, 576, 1536) == Torus{1, 1, 2});
   CHECK(auto_torus(7, 576, 1536) == Torus{1, 1, 7});
   CHECK(auto_torus(12, 576, 1536) == Torus{2, 2, 3});
-  const std::pair<std::int64_t, std::int64_t> widths[] = {{576, 1536}, {18432, 73728}, {4096, 11008}, {512, 512}, {1024, 256}};
+  const std::pair<std::int64_t, std::int64_t> widths[] = {
+      {576, 1536}, {18432, 73728}, {4096, 11008}, {512, 512}, {1024, 256}};
   for (int chips = 1; chips <= 512; ++chips)
     for (const auto& width : widths) {
       const std::int64_t E = width.first, F = width.second;

@@ -16,6 +16,7 @@ int main(int argc, char** argv) {
   LinkCounts counts{};
   std::vector<float> in(1000), out(3000);
   const Strided tensor[] = {{1, 1000, in.data(), out.data()}};
-  collectives.run(schedule_of(Op::all_gather, ScheduleName::ring, mesh.torus(), {Axis::x}, mesh.coord()), tensor, counts);
+  collectives.run(schedule_of(Op::all_gather, ScheduleName::ring, mesh.torus(), {Axis::x}, mesh.coord()), tensor,
+                  counts);
   return 0;
 }

@@ -36,9 +36,10 @@ bool has(const ModelConfig& c, const std::string& path) {
 TEST_CASE("a plain serial model: embed, the layers, final_norm, unembed") {
   ModelConfig c = small_model();
   c.layers = 1;
-  CHECK(paths(c) == std::vector<std::string>{"/embed", "/layers/0/attn_norm", "/layers/0/attn_q", "/layers/0/attn_k", "/layers/0/attn_v",
-                                             "/layers/0/attn_o", "/layers/0/ffn_norm", "/layers/0/ffn_gate", "/layers/0/ffn_in",
-                                             "/layers/0/ffn_out", "/final_norm", "/unembed"});
+  CHECK(paths(c) == std::vector<std::string>{"/embed", "/layers/0/attn_norm", "/layers/0/attn_q", "/layers/0/attn_k",
+                                             "/layers/0/attn_v", "/layers/0/attn_o", "/layers/0/ffn_norm",
+                                             "/layers/0/ffn_gate", "/layers/0/ffn_in", "/layers/0/ffn_out",
+                                             "/final_norm", "/unembed"});
 }
 
 TEST_CASE("each fact adds or removes its tensors") {
@@ -54,14 +55,24 @@ TEST_CASE("each fact adds or removes its tensors") {
     }
     return tensors_of(changed).size() - plain;
   };
-  CHECK(with([](ModelConfig& m) { m.norm_bias = true; }, {"/layers/0/attn_norm_bias", "/layers/1/ffn_norm_bias", "/final_norm_bias"}) == 5);
-  CHECK(with([](ModelConfig& m) { m.qkv_bias = true; }, {"/layers/0/attn_q_bias", "/layers/1/attn_k_bias", "/layers/1/attn_v_bias"}) == 6);
+  CHECK(with([](ModelConfig& m) { m.norm_bias = true; },
+             {"/layers/0/attn_norm_bias", "/layers/1/ffn_norm_bias", "/final_norm_bias"}) == 5);
+  CHECK(with([](ModelConfig& m) { m.qkv_bias = true; },
+             {"/layers/0/attn_q_bias", "/layers/1/attn_k_bias", "/layers/1/attn_v_bias"}) == 6);
   CHECK(with([](ModelConfig& m) { m.attn_out_bias = true; }, {"/layers/0/attn_o_bias"}) == 2);
-  CHECK(with([](ModelConfig& m) { m.ffn_bias = true; }, {"/layers/0/ffn_gate_bias", "/layers/0/ffn_in_bias", "/layers/0/ffn_out_bias"}) == 6);
+  CHECK(with([](ModelConfig& m) { m.ffn_bias = true; },
+             {"/layers/0/ffn_gate_bias", "/layers/0/ffn_in_bias", "/layers/0/ffn_out_bias"}) == 6);
 
-  CHECK(with([](ModelConfig& m) { m.norm_place = NormPlace::around; }, {"/layers/0/attn_post_norm", "/layers/1/ffn_post_norm"}) == 4);
-  CHECK(with([](ModelConfig& m) { m.qk_norm = QkNorm::head; }, {"/layers/0/attn_q_norm", "/layers/1/attn_k_norm"}) == 4);
-  CHECK(with([](ModelConfig& m) { m.positions = Positions::learned; m.rope_dims = 0; }, {"/pos_embed"}) == 1);
+  CHECK(with([](ModelConfig& m) { m.norm_place = NormPlace::around; },
+             {"/layers/0/attn_post_norm", "/layers/1/ffn_post_norm"}) == 4);
+  CHECK(with([](ModelConfig& m) { m.qk_norm = QkNorm::head; }, {"/layers/0/attn_q_norm", "/layers/1/attn_k_norm"}) ==
+        4);
+  CHECK(with(
+            [](ModelConfig& m) {
+              m.positions = Positions::learned;
+              m.rope_dims = 0;
+            },
+            {"/pos_embed"}) == 1);
 
   ModelConfig fewer = c;
   fewer.norm_place = NormPlace::after;
@@ -147,7 +158,8 @@ TEST_CASE("paths, names and layers agree, and no path comes twice") {
 
 TEST_CASE("published models have their published numbers of parameters") {
   ModelConfig smollm2;
-  smollm2.layers = 30, smollm2.E = 576, smollm2.F = 1536, smollm2.H = 9, smollm2.K = 3, smollm2.Q = 64, smollm2.V = 49152;
+  smollm2.layers = 30, smollm2.E = 576, smollm2.F = 1536, smollm2.H = 9, smollm2.K = 3, smollm2.Q = 64,
+  smollm2.V = 49152;
   smollm2.tied = true;
   CHECK(smollm2.parameters() == 134515008);
   ModelConfig palm;

@@ -64,7 +64,8 @@ TEST_CASE("every chip ends with all that its cut gives it, from a chip that has 
           CHECK(held);
           std::size_t wanted = 0;
           for (int rank = 0; rank < t.size(); ++rank)
-            wanted += static_cast<std::size_t>(after.rows_of(coord_of(t, rank)).size()) * after.slots_of(coord_of(t, rank)).size();
+            wanted += static_cast<std::size_t>(after.rows_of(coord_of(t, rank)).size()) *
+                      after.slots_of(coord_of(t, rank)).size();
           CHECK(arrived.size() == wanted);
         }
 }
@@ -73,7 +74,8 @@ TEST_CASE("nothing is sent between equal cuts, nor from heads to batch where all
   for (const Torus& t : tori) {
     const auto sent = [&](const ModelConfig& c, const char* from, const char* to) {
       int sum = 0;
-      for (const int n : received(t, plan_kv_movement(cut_of(c, t, from, 24), cut_of(c, t, to, 24), all_rows(24, 5)))) sum += n;
+      for (const int n : received(t, plan_kv_movement(cut_of(c, t, from, 24), cut_of(c, t, to, 24), all_rows(24, 5))))
+        sum += n;
       return sum;
     };
     for (const char* attention : attentions) CHECK(sent(heads(9, 3), attention, attention) == 0);

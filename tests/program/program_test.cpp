@@ -37,7 +37,8 @@ std::string steps_of(const Program& p, int layer) {
 std::vector<std::string> every_layout() {
   std::vector<std::string> all;
   for (const char* ffn : {"ws1d", "ws2d", "wg_x", "wg_xy", "wg_xyz", "wg_x@1d", "wg_xy@1d", "wg_xyz@1d"})
-    for (const char* attention : {"head", "batch_x", "batch_xy", "batch"}) all.push_back(std::string(ffn) + "/" + attention);
+    for (const char* attention : {"head", "batch_x", "batch_xy", "batch"})
+      all.push_back(std::string(ffn) + "/" + attention);
   return all;
 }
 
@@ -92,13 +93,15 @@ TEST_CASE("on one chip nothing moves") {
   for (const std::string& layout : every_layout()) {
     const Program p = lower(model(Block::serial, 9, 3), {1, 1, 1}, parse_layout(layout),
                             PassShape::uniform(Phase::prefill, 2, 4, 0, Output::greedy));
-    CHECK(std::none_of(p.steps.begin(), p.steps.end(), [](const Step& s) { return communicates(s.op) || s.op == Op::slice; }));
+    CHECK(std::none_of(p.steps.begin(), p.steps.end(),
+                       [](const Step& s) { return communicates(s.op) || s.op == Op::slice; }));
   }
 }
 
 TEST_CASE("weight-gathered layouts cut the tokens instead and move no activations within the feed-forward") {
   const auto program = [](const char* layout, std::int64_t B) {
-    return lower(model(Block::parallel, 8, 8), {2, 2, 2}, parse_layout(layout), PassShape::uniform(Phase::prefill, B, 16, 0, Output::greedy));
+    return lower(model(Block::parallel, 8, 8), {2, 2, 2}, parse_layout(layout),
+                 PassShape::uniform(Phase::prefill, B, 16, 0, Output::greedy));
   };
   CHECK(steps_of(program("wg_xyz/batch", 8), 0) ==
         "sum_squares; norm; gather_weights zyx; store_kv; rotary; attend; activate; gather_weights zyx; add; ");
@@ -113,7 +116,9 @@ TEST_CASE("weight-gathered layouts cut the tokens instead and move no activation
 
 TEST_CASE("queries go to the cut of attention and back as programs.md says") {
   const auto way = [](const char* layout, const char* value) {
-    return way_of(lower(model(Block::serial, 8, 8), {2, 2, 2}, parse_layout(layout), PassShape::uniform(Phase::prefill, 8, 4, 0, Output::greedy)), value);
+    return way_of(lower(model(Block::serial, 8, 8), {2, 2, 2}, parse_layout(layout),
+                        PassShape::uniform(Phase::prefill, 8, 4, 0, Output::greedy)),
+                  value);
   };
   CHECK(way("ws2d/head", "q") == "BLH_zyQ (partialsum-x); BLH_zyxQ; ");
   CHECK(way("ws2d/batch_x", "q") == "BLH_zyQ (partialsum-x); B_xLH_zyQ; ");
@@ -130,7 +135,8 @@ TEST_CASE("replicated keys and values are projected where attention needs them")
   const auto program = [](const char* layout) {
     Layout l = parse_layout(layout);
     l.kv = KvStorage::replicated;
-    return lower(model(Block::parallel, 8, 1), {2, 2, 2}, l, PassShape::uniform(Phase::decode, 8, 1, 4, Output::greedy));
+    return lower(model(Block::parallel, 8, 1), {2, 2, 2}, l,
+                 PassShape::uniform(Phase::decode, 8, 1, 4, Output::greedy));
   };
   CHECK(way_of(program("ws2d/batch"), "k") == "B_XyzLC (partialsum-x); B_xyzLC; ");
   CHECK(way_of(program("ws2d/batch_x"), "k") == "B_XLC (partialsum-x); B_xLC; ");
@@ -186,7 +192,8 @@ TEST_CASE("key/value heads are gathered only as far as a chip's query heads need
   for (int rank = 0; rank < 6; ++rank) {
     const Coord chip = coord_of(p.torus, rank);
     const Range columns = shard(p.torus, p.value(stored->in[0]).partition.axes(Dim::C), chip, p.sizes.C);
-    for (const int kv : kv_slots(p.sizes.heads, shard(p.torus, {Axis::z, Axis::y, Axis::x}, chip, p.sizes.heads.padded()))) {
+    for (const int kv :
+         kv_slots(p.sizes.heads, shard(p.torus, {Axis::z, Axis::y, Axis::x}, chip, p.sizes.heads.padded()))) {
       CHECK(columns.begin <= kv * 8);
       CHECK(columns.end >= kv * 8 + 8);
     }

@@ -50,8 +50,9 @@ class GoldenFile {
 
 const std::vector<std::string>& golden_names() {
   static const std::vector<std::string> names = {
-      "llama_gqa", "llama_bias", "cohere_mqa", "cohere_linear", "palm", "palm_scaled", "llama", "cohere", "mistral", "qwen2", "qwen3",
-      "gemma3", "phi3", "gptneox", "gptneox_serial", "gpt2", "starcoder", "starcoder2", "falcon", "falcon40", "olmo2", "smollm3"};
+      "llama_gqa", "llama_bias", "cohere_mqa", "cohere_linear", "palm",  "palm_scaled", "llama",          "cohere",
+      "mistral",   "qwen2",      "qwen3",      "gemma3",        "phi3",  "gptneox",     "gptneox_serial", "gpt2",
+      "starcoder", "starcoder2", "falcon",     "falcon40",      "olmo2", "smollm3"};
   return names;
 }
 

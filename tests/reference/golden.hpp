@@ -20,8 +20,8 @@ struct GoldenFlip {
 
 struct Golden {
   std::string name;
-  std::string model_path;    // of the GGUF file, or of the folder where there is none
-  std::string folder_path{}; // of the Hugging Face folder with the same weights; empty where there is none
+  std::string model_path;     // of the GGUF file, or of the folder where there is none
+  std::string folder_path{};  // of the Hugging Face folder with the same weights; empty where there is none
   int vocabulary = 0;
   std::vector<GoldenSequence> sequences;
   std::vector<GoldenFlip> flips;

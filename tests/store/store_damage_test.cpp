@@ -204,7 +204,8 @@ TEST_CASE("a file that contradicts itself is refused by name") {
       {[](hid_t f) {
          H5Ldelete(f, "/embed", H5P_DEFAULT);
          H5Gclose(H5Gcreate2(f, "/embed", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
-       }, {"cannot open /embed", "HDF5"}},
+       },
+       {"cannot open /embed", "HDF5"}},
       {word("/embed", "dtype", "fp4"), {"/embed", "fp4"}},
       {word("/embed", "dtype", "bf16"), {"/embed", "element type"}},
       {word("/embed", "dtype", "int8"), {"/embed"}},
@@ -218,7 +219,8 @@ TEST_CASE("a file that contradicts itself is refused by name") {
          H5Aclose(H5Acreate2(at, "crc32c", H5T_STD_U32LE, space, H5P_DEFAULT, H5P_DEFAULT));
          H5Dclose(at);
          H5Sclose(space);
-       }, {"/embed", "found 2, needed 1"}},
+       },
+       {"/embed", "found 2, needed 1"}},
   };
   write_model(path, parallel_config(), bytes_tokenizer());
   const std::string good = bytes_of_file(path);

@@ -26,18 +26,20 @@ namespace tsrun {
 struct Plan {
   Torus torus;
   Layout prefill;
-  Layout decode;                    // over the same stored weights
-  std::optional<DType> weights;     // held as; nothing: as stored
+  Layout decode;                 // over the same stored weights
+  std::optional<DType> weights;  // held as; nothing: as stored
   DType kv = DType::bf16;
   std::int64_t sequences = 1;       // slots of the cache
   std::int64_t context = 0;         // positions of each, shared ones included
   std::int64_t prefix = 0;          // first positions that all sequences share: computed and kept once
   std::int64_t chunk = 512;         // new tokens of a sequence in one prefill pass, at most
   std::int64_t pass_tokens = 2048;  // of all sequences together, at most (a single chunk may exceed it)
-  // Sequences that are prefilled together at most: where prefill cuts attention in another way than decode, each needs a
-  // place of its own in that cut until it moves.
-  std::int64_t prefill_rows() const { return std::clamp<std::int64_t>(pass_tokens / std::max<std::int64_t>(1, chunk), 1, sequences); }
-  Output widest = Output::logits;   // the output that takes the most memory of those that will be asked for
+  // Sequences that are prefilled together at most: where prefill cuts attention in another way than decode, each needs
+  // a place of its own in that cut until it moves.
+  std::int64_t prefill_rows() const {
+    return std::clamp<std::int64_t>(pass_tokens / std::max<std::int64_t>(1, chunk), 1, sequences);
+  }
+  Output widest = Output::logits;  // the output that takes the most memory of those that will be asked for
 };
 std::string to_text(const Plan& plan);
 
@@ -45,9 +47,9 @@ std::string to_text(const Plan& plan);
 Memory predict_memory(const ModelFile& file, const Plan& plan);
 
 struct PassResult {
-  std::vector<std::int32_t> ids;        // greedy: one a row
-  std::vector<float> logits;            // logits: [row][V]; all_logits: [row][L][V]
-  std::vector<float> log_probabilities; // score: [row][L]
+  std::vector<std::int32_t> ids;         // greedy: one a row
+  std::vector<float> logits;             // logits: [row][V]; all_logits: [row][L][V]
+  std::vector<float> log_probabilities;  // score: [row][L]
 };
 
 class Engine {
@@ -83,7 +85,8 @@ class Engine {
     std::int64_t last_pass = 0;
   };
   const PreparedProgram& program_for(Phase phase, const PassShape& shape);
-  PassResult pass(Phase phase, std::span<const PassInput> rows, const std::vector<std::int64_t>& places, KvCache& cache, Output output);
+  PassResult pass(Phase phase, std::span<const PassInput> rows, const std::vector<std::int64_t>& places, KvCache& cache,
+                  Output output);
   void load(const ModelFile& file);
   KvCache& bring(Phase phase, std::span<const PassInput> rows, std::vector<std::int64_t>& places);
   std::int64_t lane_for(const PassInput& row);

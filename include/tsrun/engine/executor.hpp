@@ -25,14 +25,14 @@ namespace tsrun {
 
 // One row of a pass with its numbers; without tokens it is empty.
 struct PassInput {
-  std::int64_t sequence = 0;                  // row of the cache
-  std::int64_t context = 0;                   // tokens of it that are already there
-  std::span<const std::int32_t> tokens;       // new ones
-  std::span<const std::int32_t> targets{};    // Output::score: the token after each of them
+  std::int64_t sequence = 0;                // row of the cache
+  std::int64_t context = 0;                 // tokens of it that are already there
+  std::span<const std::int32_t> tokens;     // new ones
+  std::span<const std::int32_t> targets{};  // Output::score: the token after each of them
 };
 
-// Bytes of one kind of step over one link direction, all calls together. Every rank has the same rows in the same order,
-// also those of links over which only others send.
+// Bytes of one kind of step over one link direction, all calls together. Every rank has the same rows in the same
+// order, also those of links over which only others send.
 struct TrafficRow {
   Phase phase = Phase::prefill;
   std::string step;    // "all_gather"
@@ -60,8 +60,8 @@ struct PreparedProgram {
     std::array<std::array<std::int32_t, 2>, axis_count> row{};  // into the traffic; -1 where no chip sends
     LinkCounts predicted{};                                     // of one call
   };
-  std::vector<Collective> collectives;    // of the steps that communicate, in order
-  std::vector<int> slot_of;               // query head of this chip -> slot of the cache
+  std::vector<Collective> collectives;  // of the steps that communicate, in order
+  std::vector<int> slot_of;             // query head of this chip -> slot of the cache
 };
 
 // Angles of layers that see everything and of those that see a window.
@@ -77,7 +77,8 @@ class Executor {
   Executor(const Mesh& mesh, const ModelConfig& config, const Weights& weights);
 
   PreparedProgram prepare(Program program);
-  // `rows`: as many as the program's padded B. The result stays valid until the next run: program.result's local elements.
+  // `rows`: as many as the program's padded B. The result stays valid until the next run: program.result's local
+  // elements.
   const float* run(const PreparedProgram& prepared, std::span<const PassInput> rows, KvCache& cache);
   // Moves heads of sequences from one cache to one of another cut, and counts what that sends in the phase.
   void move(Phase phase, KvCache& before, KvCache& after, const KvMoves& moves);
@@ -89,9 +90,11 @@ class Executor {
  private:
   using Links = std::vector<std::pair<Axis, Direction>>;
   const Links& links_of(const Program& program, const Step& step);
-  std::int32_t traffic_row(Phase phase, std::string_view step, const std::string& tensor, Axis axis, Direction direction);
+  std::int32_t traffic_row(Phase phase, std::string_view step, const std::string& tensor, Axis axis,
+                           Direction direction);
   PreparedProgram::Collective prepare_collective(const Program& program, const Step& step);
-  void communicate(const PreparedProgram& ready, const Step& step, const PreparedProgram::Collective& c, LocalSteps& local);
+  void communicate(const PreparedProgram& ready, const Step& step, const PreparedProgram::Collective& c,
+                   LocalSteps& local);
   void move_values(const PreparedProgram& ready, const Step& step, const Schedule& schedule, LinkCounts& sent);
   void count(const PreparedProgram::Collective& c, const LinkCounts& sent);
 

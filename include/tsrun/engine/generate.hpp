@@ -23,7 +23,7 @@ struct GenerateOptions {
   std::int64_t n_predict = 128;
   Sampling sampling;
   // Every rank asks these, with the same tokens, and must get the same answers.
-  std::function<bool(std::int32_t id)> ends;                                        // the id ends its sequence
+  std::function<bool(std::int32_t id)> ends;                                          // the id ends its sequence
   std::function<bool(std::size_t sequence, const std::vector<std::int32_t>&)> stops;  // so does this text, so far
   // Tells of a sequence as it grows and once more when it is finished.
   std::function<void(std::size_t sequence, const Generated& so_far, bool finished)> progress;
@@ -31,11 +31,11 @@ struct GenerateOptions {
 
 struct GenerateTiming {
   double prefill_s = 0;
-  double ttft_s = 0;                // first prompt token in to first token out
+  double ttft_s = 0;  // first prompt token in to first token out
   double decode_s = 0;
   std::int64_t prefill_tokens = 0;
   std::int64_t decode_tokens = 0;
-  std::vector<double> decode_steps; // seconds of each
+  std::vector<double> decode_steps;  // seconds of each
 };
 
 // Sequences enter the plan's slots in input order; when one ends, the next takes its slot, and is prefilled in chunks
@@ -47,10 +47,10 @@ std::vector<Generated> generate(Engine& engine, const std::vector<std::vector<st
 std::int64_t shared_prefix(const std::vector<std::vector<std::int32_t>>& prompts);
 
 // New tokens of each sequence in the next prefill pass, given what each still has: as many as possible, so that at most
-// a quarter of the pass is padding, and no more than chunk each, pass_tokens together and most_rows sequences. 0 for those
-// that wait.
-std::vector<std::int64_t> next_pass(const std::vector<std::int64_t>& remaining, std::int64_t chunk, std::int64_t pass_tokens,
-                                    std::int64_t most_rows);
+// a quarter of the pass is padding, and no more than chunk each, pass_tokens together and most_rows sequences. 0 for
+// those that wait.
+std::vector<std::int64_t> next_pass(const std::vector<std::int64_t>& remaining, std::int64_t chunk,
+                                    std::int64_t pass_tokens, std::int64_t most_rows);
 
 // Log-probability of every token given those before it; the first of each sequence has none and is left out.
 std::vector<std::vector<float>> score(Engine& engine, const std::vector<std::vector<std::int32_t>>& texts);

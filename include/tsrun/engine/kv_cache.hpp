@@ -15,16 +15,16 @@ class KvCache {
   KvCache(const KvCut& cut, const Coord& chip, DType type, const ModelConfig& config, std::int64_t positions);
 
   const KvCut& cut() const { return cut_; }
-  const Range& rows() const { return rows_; }                // of the sequences
-  const std::vector<int>& slots() const { return slots_; }   // the key/value head of each slot
+  const Range& rows() const { return rows_; }               // of the sequences
+  const std::vector<int>& slots() const { return slots_; }  // the key/value head of each slot
   std::int64_t layers() const { return static_cast<std::int64_t>(layers_.size()); }
   // Every sequence goes on from what this cache, of one sequence on every chip, holds.
   void share(KvCache&& prefix);
   std::int64_t shared() const { return layers_.empty() ? 0 : layers_[0].shared(); }  // positions
   KvLayer& layer(std::int64_t l) { return layers_[static_cast<std::size_t>(l)]; }
-  std::int64_t local_row(std::int64_t row) const;            // of a sequence that is here
-  std::int64_t slot_of(int head) const;                      // of a head that is here
-  std::int64_t bytes() const;                                // shared positions not counted
+  std::int64_t local_row(std::int64_t row) const;  // of a sequence that is here
+  std::int64_t slot_of(int head) const;            // of a head that is here
+  std::int64_t bytes() const;                      // shared positions not counted
 
  private:
   KvCut cut_;

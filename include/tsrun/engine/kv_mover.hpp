@@ -9,9 +9,11 @@
 
 namespace tsrun {
 
-// What a rank sends in these moves of `layers` layers, by the list alone; `head_bytes(positions)` for one head of one layer.
+// What a rank sends in these moves of `layers` layers, by the list alone; `head_bytes(positions)` for one head of one
+// layer.
 template <class HeadBytes>
-LinkCounts sent_by(int rank, const Torus& torus, const std::vector<KvMove>& moves, std::int64_t layers, HeadBytes head_bytes) {
+LinkCounts sent_by(int rank, const Torus& torus, const std::vector<KvMove>& moves, std::int64_t layers,
+                   HeadBytes head_bytes) {
   LinkCounts sent{};
   for (std::size_t i = 0; i < moves.size(); ++i) {
     const KvMove& m = moves[i];

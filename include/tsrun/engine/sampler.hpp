@@ -10,11 +10,11 @@
 namespace tsrun {
 
 struct Sampling {
-  double temperature = 0;    // 0: the largest logit
-  std::int64_t top_k = 0;    // 0: all
-  double top_p = 1;          // smallest set of likeliest tokens with at least this probability
-  double min_p = 0;          // tokens at least this share of the likeliest one's probability
-  double repeat_penalty = 1; // logits of the last 64 tokens' ids: divided if positive, multiplied if negative
+  double temperature = 0;     // 0: the largest logit
+  std::int64_t top_k = 0;     // 0: all
+  double top_p = 1;           // smallest set of likeliest tokens with at least this probability
+  double min_p = 0;           // tokens at least this share of the likeliest one's probability
+  double repeat_penalty = 1;  // logits of the last 64 tokens' ids: divided if positive, multiplied if negative
   std::uint64_t seed = 0;
 
   bool greedy() const { return temperature <= 0 && repeat_penalty == 1; }

@@ -1,8 +1,9 @@
 // Products with weights that are gathered just before use, tile by tile: the whole gathered matrix never exists.
 //
-// A tile is a run of rows of every chip's shard. Gathered, it holds for each free block (chips along the axes that cut the
-// output) the contracted blocks (chips along the axes that cut the input) side by side, in the order of the chips: the same
-// product as with a weight that was never cut, whoever computes it. Source: paper section 3.2.3; programs.md section 2.
+// A tile is a run of rows of every chip's shard. Gathered, it holds for each free block (chips along the axes that cut
+// the output) the contracted blocks (chips along the axes that cut the input) side by side, in the order of the chips:
+// the same product as with a weight that was never cut, whoever computes it. Source: paper section 3.2.3; programs.md
+// section 2.
 #pragma once
 
 #include <cstdint>
@@ -30,9 +31,9 @@ class WeightGather {
   // One weight of the gathered step.
   struct Gathered {
     Matrix shard;
-    Range rows;                        // of the shard, in this tile
-    AxisStack free, contracted;        // axes of the group that cut its output and its input
-    std::vector<std::byte> blocks;     // [chip of the group][row of the tile][column of the shard]
+    Range rows;                     // of the shard, in this tile
+    AxisStack free, contracted;     // axes of the group that cut its output and its input
+    std::vector<std::byte> blocks;  // [chip of the group][row of the tile][column of the shard]
   };
   // The rows of the tile that belong to one free block, with all their columns.
   const std::byte* whole_rows(const Gathered& g, int free_block);

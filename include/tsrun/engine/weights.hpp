@@ -22,7 +22,8 @@ class Weights {
  public:
   // Reads this chip's part of every weight: the file's rows in whole spans, then the columns that are its own. What
   // lies outside the tensor is padding and 0. `norm_offset` is added to the norm scales here.
-  Weights(const ModelFile& file, const Torus& torus, const Coord& chip, const Layout& layout, std::optional<DType> asked);
+  Weights(const ModelFile& file, const Torus& torus, const Coord& chip, const Layout& layout,
+          std::optional<DType> asked);
 
   // [rows of the output dimension][columns of the input dimension] of this chip.
   Matrix matrix(const WeightUse& use) const;
@@ -32,7 +33,7 @@ class Weights {
 
  private:
   struct Held {
-    Matrix shape;                     // data unset
+    Matrix shape;  // data unset
     std::vector<float> f32;
     std::vector<std::uint16_t> bf16;
   };

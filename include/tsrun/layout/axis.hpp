@@ -3,9 +3,9 @@
 // A set names a group of chips. A stack is an order, major to minor: a dimension cut over `zy` gives chip (y, z)
 // block z * Y + y. Order is meaning: `F_zy` and `F_yz` have the same sizes and are different partitions.
 //
-// An entry of a stack may be a hole, written in upper case: its axis does not cut now, but keeps its place among the digits.
-// A chip of `B_Xyz` has the rows whose y and z digits are its own, whatever their x digit; cutting over x fills the hole
-// and gives `B_xyz`. Source: programs.md section 1.
+// An entry of a stack may be a hole, written in upper case: its axis does not cut now, but keeps its place among the
+// digits. A chip of `B_Xyz` has the rows whose y and z digits are its own, whatever their x digit; cutting over x fills
+// the hole and gives `B_xyz`. Source: programs.md section 1.
 #pragma once
 
 #include <array>

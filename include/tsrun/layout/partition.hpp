@@ -26,8 +26,21 @@ namespace tsrun {
 
 // B batch, L new tokens, E width, F feed-forward, H query heads, K key/value heads, Q head width, C = K x Q columns,
 // V vocabulary, P positions, J key/value slots of a chip, S cached positions, T statistics of a norm.
-enum class Dim : char { B = 'B', L = 'L', E = 'E', F = 'F', H = 'H', K = 'K', Q = 'Q', C = 'C', V = 'V', P = 'P',
-                        J = 'J', S = 'S', T = 'T' };
+enum class Dim : char {
+  B = 'B',
+  L = 'L',
+  E = 'E',
+  F = 'F',
+  H = 'H',
+  K = 'K',
+  Q = 'Q',
+  C = 'C',
+  V = 'V',
+  P = 'P',
+  J = 'J',
+  S = 'S',
+  T = 'T'
+};
 
 constexpr bool is_dim(char c) { return std::string_view("BLEFHKQCVPJST").find(c) != std::string_view::npos; }
 

@@ -60,8 +60,8 @@ constexpr Coord shifted(const Torus& t, Coord c, Axis a, Direction d, int hops =
   return c;
 }
 
-std::string to_text(const Torus& torus);           // "4x4x8"
-Torus parse_torus(std::string_view text);          // refuses anything but XxYxZ of positive numbers
+std::string to_text(const Torus& torus);   // "4x4x8"
+Torus parse_torus(std::string_view text);  // refuses anything but XxYxZ of positive numbers
 
 // The torus for n chips until a planner chooses: X is the divisor of n nearest in ratio to sqrt(n E / F), which
 // balances the two activation volumes of the 2D feed-forward (the larger of two equally near), then Y <= Z as equal as

@@ -59,8 +59,8 @@ class Mesh {
   int neighbour(Axis axis, Direction direction, int hops = 1) const;  // its rank
   MPI_Comm comm() const { return comm_; }
 
-  int hosts() const { return hosts_; }                    // distinct nodes of the job
-  int ranks_on_host() const { return ranks_on_host_; }    // on this rank's node
+  int hosts() const { return hosts_; }                  // distinct nodes of the job
+  int ranks_on_host() const { return ranks_on_host_; }  // on this rank's node
   double timeout() const { return timeout_; }
 
   // Waits for all requests; past the deadline, or on an MPI error, ends the job naming rank, host and `what`.
@@ -71,7 +71,7 @@ class Mesh {
   // Runs `work` on every rank, then agrees.
   void together(const char* phase, const std::function<void()>& work) const;
 
-  std::vector<double> gather(double value) const;               // of every rank, on every rank
+  std::vector<double> gather(double value) const;  // of every rank, on every rank
   std::vector<std::int64_t> sum(std::vector<std::int64_t> values) const;
   std::vector<std::int64_t> max(std::vector<std::int64_t> values) const;
   std::string broadcast(std::string from_rank_0) const;

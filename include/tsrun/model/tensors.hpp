@@ -15,10 +15,33 @@
 namespace tsrun {
 
 enum class Weight : std::uint8_t {
-  embed, pos_embed, unembed, final_norm, final_norm_bias,
-  attn_norm, attn_norm_bias, ffn_norm, ffn_norm_bias, attn_post_norm, ffn_post_norm, attn_q_norm, attn_k_norm,
-  attn_q, attn_k, attn_v, attn_o, attn_q_bias, attn_k_bias, attn_v_bias, attn_o_bias,
-  ffn_gate, ffn_in, ffn_out, ffn_gate_bias, ffn_in_bias, ffn_out_bias,
+  embed,
+  pos_embed,
+  unembed,
+  final_norm,
+  final_norm_bias,
+  attn_norm,
+  attn_norm_bias,
+  ffn_norm,
+  ffn_norm_bias,
+  attn_post_norm,
+  ffn_post_norm,
+  attn_q_norm,
+  attn_k_norm,
+  attn_q,
+  attn_k,
+  attn_v,
+  attn_o,
+  attn_q_bias,
+  attn_k_bias,
+  attn_v_bias,
+  attn_o_bias,
+  ffn_gate,
+  ffn_in,
+  ffn_out,
+  ffn_gate_bias,
+  ffn_in_bias,
+  ffn_out_bias,
 };
 
 // "attn_q"
@@ -27,12 +50,12 @@ constexpr bool is_layer_weight(Weight w) { return w >= Weight::attn_norm; }
 
 struct TensorSpec {
   Weight weight = Weight::embed;
-  int layer = -1;          // -1 outside the layers
-  std::string path;        // "/layers/0/attn_q", "/embed"
-  Dim out = Dim::E;        // rows of a matrix (H stands for H Q), the elements of a vector
-  Dim in = Dim::E;         // columns of a matrix
+  int layer = -1;    // -1 outside the layers
+  std::string path;  // "/layers/0/attn_q", "/embed"
+  Dim out = Dim::E;  // rows of a matrix (H stands for H Q), the elements of a vector
+  Dim in = Dim::E;   // columns of a matrix
   bool is_vector = false;
-  std::int64_t rows = 0;   // 1 for a vector
+  std::int64_t rows = 0;  // 1 for a vector
   std::int64_t columns = 0;
   std::int64_t elements() const { return rows * columns; }
 };

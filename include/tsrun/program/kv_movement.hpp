@@ -1,9 +1,9 @@
 // Moving the KV cache from one cut of attention to another: a list of who sends which head of which sequence to whom.
 //
-// A cut over the batch axes N gives a chip a run of the sequences and, as slots, the key/value heads that its query heads
-// read. Every (sequence, head) that a chip needs comes from the nearest chip that has it; from itself it is free, so that
-// multiquery caches go from heads to batch without a byte. A list, not a collective: slot lists may be irregular.
-// Source: programs.md section 6.
+// A cut over the batch axes N gives a chip a run of the sequences and, as slots, the key/value heads that its query
+// heads read. Every (sequence, head) that a chip needs comes from the nearest chip that has it; from itself it is free,
+// so that multiquery caches go from heads to batch without a byte. A list, not a collective: slot lists may be
+// irregular. Source: programs.md section 6.
 #pragma once
 
 #include <cstdint>
@@ -18,13 +18,15 @@ namespace tsrun {
 // Who holds what of a cache of `rows` sequences, a multiple of the cut.
 struct KvCut {
   Torus torus;
-  AxisSet batch;         // N
+  AxisSet batch;  // N
   std::int64_t rows = 0;
   HeadPlacement heads;
   bool everywhere = false;  // every chip has all rows, of the heads that the cut gives it: what all sequences share
 
   int blocks() const { return everywhere ? 1 : torus.size(batch); }  // into which the sequences are cut
-  Range rows_of(const Coord& chip) const { return everywhere ? Range{0, rows} : shard(torus, axis_order.only(batch), chip, rows); }
+  Range rows_of(const Coord& chip) const {
+    return everywhere ? Range{0, rows} : shard(torus, axis_order.only(batch), chip, rows);
+  }
   // The key/value heads of a chip's slots, ascending.
   std::vector<int> slots_of(const Coord& chip) const;
   int most_slots() const;
@@ -53,8 +55,8 @@ struct KvMove {
 using KvMoves = std::vector<KvMove>;
 KvMoves plan_kv_movement(const KvCut& before, const KvCut& after, const std::vector<RowMove>& rows);
 
-// One row to every chip, in waves along x, y and z, so that nobody sends to all: a chip that got a head in one wave gives
-// it on in the next.
+// One row to every chip, in waves along x, y and z, so that nobody sends to all: a chip that got a head in one wave
+// gives it on in the next.
 struct KvWave {
   bool from_after = false;  // the source is the cache that is being filled
   KvMoves moves;

@@ -24,32 +24,35 @@ namespace tsrun {
 
 enum class Op : std::uint8_t {
   // Communication.
-  all_gather, reduce_scatter, all_reduce, all_to_all,
+  all_gather,
+  reduce_scatter,
+  all_reduce,
+  all_to_all,
   // A product with the communication beside it, which an engine may overlap.
-  gather_matmul,  // all_gather, then matmul
-  matmul_scatter, // matmul, then reduce_scatter
-  gather_weights, // matmul with weights whose blocks are gathered tile by tile; the whole never exists
+  gather_matmul,   // all_gather, then matmul
+  matmul_scatter,  // matmul, then reduce_scatter
+  gather_weights,  // matmul with weights whose blocks are gathered tile by tile; the whole never exists
   // Local. Those marked "in place" write the value that they read.
-  embed,          // ids -> rows of the table that are mine, else 0; and of that of the positions
-  sum,            // x BLE -> BLT: sum of each row over the E that is mine
-  sum_squares,    // x BLE -> BLT
-  center,         // x, sum: x - mean, in place; padding stays 0
-  norm,           // x, sum of squares: x / sqrt(mean square + epsilon) * scale (+ bias); in place, or not
-  slice,          // my part of a replicated dimension
-  matmul,         // one input: times each weight, one output each; several: each times its weight, one output, the sum
-  bias,           // in place
-  head_norm,      // each query head / its root mean square * scale, in place
-  rotary,         // query heads, in place
-  store_kv,       // k, v -> this chip's slots of the cache; keys are normed and rotated here, where heads are whole
-  attend,         // q and the cache -> the heads' outputs
-  activate,       // (gate,) in -> act(gate) * in, or act(in), in place of the last
-  add,            // x += y for each further input, in place
-  pick,           // the last new token of each sequence
-  scale,          // times logit_scale, in place
-  best,           // this chip's best (logit, id) of each row
-  choose,         // the best of all chips' -> id
-  mask_sums,      // this chip's (maximum, sum of exponentials, target logit) of each row
-  log_probability // of the target, from all chips' sums
+  embed,           // ids -> rows of the table that are mine, else 0; and of that of the positions
+  sum,             // x BLE -> BLT: sum of each row over the E that is mine
+  sum_squares,     // x BLE -> BLT
+  center,          // x, sum: x - mean, in place; padding stays 0
+  norm,            // x, sum of squares: x / sqrt(mean square + epsilon) * scale (+ bias); in place, or not
+  slice,           // my part of a replicated dimension
+  matmul,          // one input: times each weight, one output each; several: each times its weight, one output, the sum
+  bias,            // in place
+  head_norm,       // each query head / its root mean square * scale, in place
+  rotary,          // query heads, in place
+  store_kv,        // k, v -> this chip's slots of the cache; keys are normed and rotated here, where heads are whole
+  attend,          // q and the cache -> the heads' outputs
+  activate,        // (gate,) in -> act(gate) * in, or act(in), in place of the last
+  add,             // x += y for each further input, in place
+  pick,            // the last new token of each sequence
+  scale,           // times logit_scale, in place
+  best,            // this chip's best (logit, id) of each row
+  choose,          // the best of all chips' -> id
+  mask_sums,       // this chip's (maximum, sum of exponentials, target logit) of each row
+  log_probability  // of the target, from all chips' sums
 };
 
 std::string_view name(Op op);
@@ -85,21 +88,21 @@ struct Schedules {
 using ValueId = std::int32_t;
 
 struct Value {
-  std::string name;        // "x", "q", "hidden"
+  std::string name;  // "x", "q", "hidden"
   Partition partition;
   std::array<std::int64_t, Partition::max_dims> size{};  // padded global sizes, in the partition's order
-  ValueId storage = -1;    // the value whose memory it shares: itself, unless a step moved nothing
+  ValueId storage = -1;  // the value whose memory it shares: itself, unless a step moved nothing
 };
 
 struct WeightUse {
   Weight weight = Weight::embed;
   int layer = -1;
-  Partition partition;     // in the paper's order, input first: "E_xF_zy"; a vector is whole: "E"
+  Partition partition;  // in the paper's order, input first: "E_xF_zy"; a vector is whole: "E"
 };
 
 struct Step {
   Op op = Op::add;
-  int layer = -1;                // -1 outside the layers
+  int layer = -1;  // -1 outside the layers
   std::vector<ValueId> in;
   std::vector<ValueId> out;
   std::vector<WeightUse> weights;
@@ -107,11 +110,11 @@ struct Step {
   // order in which its blocks are numbered; all_to_all: as they are pushed on `to`), and that dimension of each value.
   AxisStack axes;
   std::vector<Dim> dims;
-  std::vector<Dim> to;           // all_to_all: the dimension that is cut afterwards; `dims` is the one that was
-  // Values that live only inside a step that multiplies: the gathered inputs (gather_matmul), the products before they are
-  // scattered (matmul_scatter), and, where the products of several inputs are added, one of them.
+  std::vector<Dim> to;  // all_to_all: the dimension that is cut afterwards; `dims` is the one that was
+  // Values that live only inside a step that multiplies: the gathered inputs (gather_matmul), the products before they
+  // are scattered (matmul_scatter), and, where the products of several inputs are added, one of them.
   std::vector<ValueId> via;
-  int tiles = 1;                 // gather_weights: in how many parts, so that the whole gathered weights never exist
+  int tiles = 1;  // gather_weights: in how many parts, so that the whole gathered weights never exist
   ScheduleName schedule = ScheduleName::ring;
 };
 
@@ -126,11 +129,11 @@ std::string_view name(Phase phase);
 
 // What a pass is asked for.
 enum class Output : std::uint8_t {
-  none,           // only the cache: a chunk of a prompt that goes on
-  greedy,         // the id of the largest logit after each sequence's last new token
-  logits,         // all logits after each sequence's last new token, on every chip
-  all_logits,     // all logits after every new token, on every chip
-  score           // log-probability of a given next token after every new token
+  none,        // only the cache: a chunk of a prompt that goes on
+  greedy,      // the id of the largest logit after each sequence's last new token
+  logits,      // all logits after each sequence's last new token, on every chip
+  all_logits,  // all logits after every new token, on every chip
+  score        // log-probability of a given next token after every new token
 };
 
 struct PassShape {
@@ -139,7 +142,8 @@ struct PassShape {
   Output output = Output::greedy;
 
   // `sequences` of `tokens` new tokens each on the same context.
-  static PassShape uniform(Phase phase, std::int64_t sequences, std::int64_t tokens, std::int64_t context, Output output);
+  static PassShape uniform(Phase phase, std::int64_t sequences, std::int64_t tokens, std::int64_t context,
+                           Output output);
   std::int64_t B() const { return static_cast<std::int64_t>(rows.size()); }
   std::int64_t L() const;  // the most new tokens of a sequence, at least 1
 };
@@ -158,29 +162,31 @@ struct Program {
   Layout layout;
   PassShape shape;
   PaddedSizes sizes;
-  std::int64_t B = 1;      // sequences and new tokens of each, padded to their cuts
+  std::int64_t B = 1;  // sequences and new tokens of each, padded to their cuts
   std::int64_t L = 1;
-  int kv_slots = 1;        // J: key/value heads that a chip holds, the most of any chip
-  Partition kv_cache;      // BJSQ, B cut as attention cuts it
+  int kv_slots = 1;    // J: key/value heads that a chip holds, the most of any chip
+  Partition kv_cache;  // BJSQ, B cut as attention cuts it
   std::vector<Value> values;
   std::vector<Step> steps;
-  ValueId result = -1;     // greedy: ids "B"; logits: "BV", "BLV"; score: "BL"; -1 for none
+  ValueId result = -1;  // greedy: ids "B"; logits: "BV", "BLV"; score: "BL"; -1 for none
 
   const Value& value(ValueId id) const { return values[static_cast<std::size_t>(id)]; }
-  std::int64_t local_size(ValueId id, int dim) const;     // of one dimension on a chip
-  std::int64_t local_elements(ValueId id) const;          // on a chip
-  std::int64_t global_elements(ValueId id) const;         // padded, counted once
+  std::int64_t local_size(ValueId id, int dim) const;  // of one dimension on a chip
+  std::int64_t local_elements(ValueId id) const;       // on a chip
+  std::int64_t global_elements(ValueId id) const;      // padded, counted once
 };
 
 // Every weight of the model with its stored partition under the layout, in file order. The embedding serves as the
 // unembedding where they are tied.
 std::vector<WeightUse> stored_weights(const ModelConfig& config, const Layout& layout);
 
-// The movement of a step that communicates: gather_matmul is an all_gather of `in` to the first of `via`, matmul_scatter a
-// reduce_scatter of the first of `via` to `out`, gather_weights an all_gather of its weights.
+// The movement of a step that communicates: gather_matmul is an all_gather of `in` to the first of `via`,
+// matmul_scatter a reduce_scatter of the first of `via` to `out`, gather_weights an all_gather of its weights.
 Op collective_of(Op op);
 // Rows of a weight's shard that are in this tile.
-constexpr Range tile_rows(std::int64_t rows, int tiles, int tile) { return {rows * tile / tiles, rows * (tile + 1) / tiles}; }
+constexpr Range tile_rows(std::int64_t rows, int tiles, int tile) {
+  return {rows * tile / tiles, rows * (tile + 1) / tiles};
+}
 std::span<const ValueId> moved_from(const Step& step);
 std::span<const ValueId> moved_to(const Step& step);
 
