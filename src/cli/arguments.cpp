@@ -10,7 +10,7 @@ namespace tsrun::cli {
 namespace {
 
 // Options of cli.md whose part of tsrun does not exist yet. They are refused by name rather than ignored.
-constexpr const char* not_built[] = {"chat", "system", "chip", "objective", "max-latency-ms", "schedules", "wrap"};
+constexpr const char* not_built[] = {"chat", "system", "chip", "objective", "max-latency-ms", "wrap"};
 
 std::string without_dashes(std::string_view option) {
   option = option.substr(0, option.find('='));
@@ -66,6 +66,7 @@ po::options_description model_options() {
     ("ctx-size,c", po::value<std::string>()->value_name("N"), "positions of the cache (longest prompt + n)")
     ("prefill-chunk", po::value<std::string>()->value_name("N"), "prompt tokens of a sequence in one pass (512)")
     ("batch", po::value<std::string>()->value_name("N"), "sequences decoded together (all prompts, at most 64)")
+    ("schedules", po::value<std::string>()->value_name("chip|NAME"), "how collectives walk: ring two_way balanced .. (chip)")
     ("explain", po::bool_switch(), "print the program of steps with its bytes");
   // clang-format on
   return o;

@@ -33,6 +33,21 @@ Layouts layouts_option(const Arguments& arguments) {
   return {parse_layout(words.substr(8, comma - 8)), parse_layout(words.substr(comma + 8))};
 }
 
+// "chip": the defaults until chips say what their software does; or the name of one schedule for all that it serves.
+Schedules schedules_option(const Arguments& arguments) {
+  const std::string word = arguments.text("schedules", "chip");
+  if (word == "chip") return {};
+  std::vector<std::string> known = {"chip"};
+  for (int i = 0; i <= static_cast<int>(last_schedule); ++i) {
+    const auto schedule = static_cast<ScheduleName>(i);
+    if (word == name(schedule)) return schedules_named(schedule);
+    known.emplace_back(name(schedule));
+  }
+  refuse({.what = text("\"", word, "\" is ", word == "any" ? "not built yet" : "not a schedule"),
+          .where = "--schedules",
+          .next = "choose one of: " + join(known, " ")});
+}
+
 }  // namespace
 
 Job::Job(const Arguments& arguments, const MpiSession& session) {
@@ -94,6 +109,7 @@ Plan Job::plan(const Arguments& arguments, std::int64_t sequences, std::int64_t 
   const Layouts layouts = layouts_option(arguments);
   plan.prefill = layouts.prefill;
   plan.decode = layouts.decode;
+  plan.schedules = schedules_option(arguments);
   plan.weights = dtype_option(arguments, "dtype", "auto", true);
   plan.kv = *dtype_option(arguments, "kv-dtype", "bf16", false);
   plan.sequences = arguments.integer("batch", std::min(std::max<std::int64_t>(1, sequences), default_batch), 1);

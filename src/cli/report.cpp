@@ -113,7 +113,7 @@ std::string explain_run(const Engine& engine, const std::vector<Ids>& prompts, c
     const bool prefills = phase == Phase::prefill;
     const PassShape shape = prefills ? PassShape::uniform(phase, 1, std::min(longest, plan.chunk), 0, Output::greedy)
                                      : PassShape::uniform(phase, rows, 1, longest, Output::greedy);
-    const Program program = lower(engine.config(), plan.torus, prefills ? plan.prefill : plan.decode, shape);
+    const Program program = lower(engine.config(), plan.torus, prefills ? plan.prefill : plan.decode, shape, plan.schedules);
     out += explain(program, [&](const Step& step) {
       if (!communicates(step.op)) return std::string();
       std::int64_t calls = 0;

@@ -18,7 +18,7 @@ Program largest_pass(const ModelConfig& config, const Plan& plan, Phase phase) {
   const std::int64_t B =
       phase == Phase::decode ? plan.sequences : std::clamp<std::int64_t>(plan.pass_tokens / L, 1, plan.sequences);
   return lower(config, plan.torus, phase == Phase::decode ? plan.decode : plan.prefill,
-               PassShape::uniform(phase, B, L, plan.context - L, plan.widest));
+               PassShape::uniform(phase, B, L, plan.context - L, plan.widest), plan.schedules);
 }
 
 // What all sequences of a cache share: one row, on every chip.
@@ -122,7 +122,10 @@ void refuse_disagreement(const std::string& plan, const Mesh& mesh) {
 
 std::string to_text(const Plan& p) {
   return text("mesh ", to_text(p.torus), ", prefill ", to_text(p.prefill), ", decode ", to_text(p.decode), ", weights ",
-              p.weights ? name(*p.weights) : "as stored", ", kv ", name(p.kv), ", sequences ", p.sequences,
+              p.weights ? name(*p.weights) : "as stored", ", kv ", name(p.kv), ", schedules ",
+              join({std::string(name(p.schedules.all_gather)), std::string(name(p.schedules.reduce_scatter)),
+                    std::string(name(p.schedules.all_to_all))}),
+              ", sequences ", p.sequences,
               ", context ", p.context, ", prefix ", p.prefix, ", chunk ", p.chunk, ", pass tokens ", p.pass_tokens);
 }
 
@@ -183,7 +186,7 @@ const PreparedProgram& Engine::program_for(Phase phase, const PassShape& shape) 
   if (found == programs_.end()) {
     if (programs_.size() > 64) programs_.clear();  // ragged prompts leave many shapes behind
     const Layout& layout = phase == Phase::decode ? plan_.decode : plan_.prefill;
-    found = programs_.emplace(key, executor_->prepare(lower(config_, plan_.torus, layout, shape))).first;
+    found = programs_.emplace(key, executor_->prepare(lower(config_, plan_.torus, layout, shape, plan_.schedules))).first;
   }
   return found->second;
 }

@@ -34,6 +34,19 @@ bool serves(ScheduleName name, Op collective) {
   }
 }
 
+Schedules schedules_named(ScheduleName name) {
+  Schedules s;
+  const auto choose = [name](ScheduleName& of, Op collective) {
+    if (serves(name, collective)) of = name;
+  };
+  choose(s.all_gather, Op::all_gather);
+  choose(s.gather_weights, Op::all_gather);
+  choose(s.reduce_scatter, Op::reduce_scatter);
+  choose(s.all_to_all, Op::all_to_all);
+  if (name == ScheduleName::one_shot) s.all_reduce = s.reduce_scatter_tokens = name;
+  return s;
+}
+
 Schedule schedule_of(Op collective, ScheduleName schedule, const Torus& torus, const AxisStack& axes, const Coord& chip) {
   if (!serves(schedule, collective))
     throw std::logic_error(text("schedule ", name(schedule), " does not serve ", name(collective)));

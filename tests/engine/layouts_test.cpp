@@ -274,6 +274,27 @@ TEST_CASE("a multiquery cache falls with the ranks where attention is cut over t
   }
 }
 
+TEST_CASE("every schedule carries the same numbers, and as many bytes as it says") {
+  for (const char* model : {"llama_gqa", "palm"}) {
+    CAPTURE(model);
+    const GoldenFile file(model);
+    const auto golden = golden_sequences(model);
+    for (const Torus& torus : tori()) {
+      CAPTURE(to_text(torus));
+      const Mesh mesh(torus, 60);
+      for (int i = 0; i <= static_cast<int>(last_schedule); ++i)
+        for (const auto& [prefill, decode] : {std::pair("ws2d/head", "ws2d/batch"), std::pair("wg_xy/batch_xy", "wg_xyz/head")}) {
+          Plan plan = plan_of(file, torus, prefill, decode, golden.size());
+          plan.schedules = schedules_named(static_cast<ScheduleName>(i));
+          CAPTURE(text(name(static_cast<ScheduleName>(i)), ", ", prefill, " then ", decode));
+          Engine engine(*file, plan, mesh);
+          check_logits(engine, golden, 1);
+          check_traffic(engine);
+        }
+    }
+  }
+}
+
 TEST_CASE("replicated keys and values give the same logits") {
   const GoldenFile file("palm");
   const auto golden = golden_sequences("palm");

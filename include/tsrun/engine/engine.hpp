@@ -29,6 +29,7 @@ struct Plan {
   Layout decode;                 // over the same stored weights
   std::optional<DType> weights;  // held as; nothing: as stored
   DType kv = DType::bf16;
+  Schedules schedules;
   std::int64_t sequences = 1;       // slots of the cache
   std::int64_t context = 0;         // positions of each, shared ones included
   std::int64_t prefix = 0;          // first positions that all sequences share: computed and kept once

@@ -73,6 +73,7 @@ enum class ScheduleName : std::uint8_t {
   hop_by_hop  // all_to_all: axis after axis, every block forwarded by the chips between
 };
 std::string_view name(ScheduleName schedule);
+inline constexpr ScheduleName last_schedule = ScheduleName::hop_by_hop;
 
 // The schedule of each kind of collective. A ring adds each block in another order; sums whose blocks are tokens take
 // a schedule that adds in the order of the chips, so that a token's bits do not depend on its place in the pass.

@@ -79,6 +79,10 @@ struct Schedule {
 //   hop_by_hop                                       all_to_all
 bool serves(ScheduleName name, Op collective);
 
+// This schedule for every kind of collective that it serves, the default for the others; for sums whose blocks are tokens
+// only where it adds in the order of the chips.
+Schedules schedules_named(ScheduleName name);
+
 // The walk of one chip of the torus through a collective over `group` (major to minor). A schedule that goes axis after
 // axis gathers minor axes first and scatters major axes first, so that what moves is a contiguous run of blocks.
 Schedule schedule_of(Op collective, ScheduleName name, const Torus& torus, const AxisStack& group, const Coord& chip);
