@@ -137,9 +137,9 @@ class Play {
   void send(int rank) {
     for (const Move& move : moves_of(rank)) {
       if (move.send.total() == 0) continue;
-      require(goes_a_shortest_way(move), rank, "it sends by a shortest way");
       const int to = rank_of(torus_, receiver_of(move, torus_, coords_[index(rank)]));
       require(to != rank, rank, "it sends to another chip");
+      require(goes_a_shortest_way(move), rank, "it sends by a shortest way");
       require(letter(rank, to).at == Letter::none, rank, "a chip sends another one message a round");
       letter(rank, to) = {static_cast<std::uint32_t>(sent_.size()), name_of(move, move.send)};
       ++under_way_;

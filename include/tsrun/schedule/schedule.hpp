@@ -55,6 +55,7 @@ struct Move {
   Action action = Action::place;
   int hops = 1;
   Coord further{};
+  friend bool operator==(const Move&, const Move&) = default;
 };
 Coord receiver_of(const Move& move, const Torus& torus, const Coord& sender);
 Coord sender_to(const Move& move, const Torus& torus, const Coord& receiver);
@@ -64,7 +65,7 @@ using Round = std::vector<Move>;  // at the same time
 struct Schedule {
   Op collective = Op::all_gather;
   AxisStack group;
-  int blocks = 1;  // of the buffer: one per chip of the group; fewer where whole numbers are reduced as they are
+  int blocks = 1;  // of the buffer: one per chip of the group; of an all_reduce as few as its walk tells apart
   int parts = 1;   // of each block
   int own = 0;     // the block that is this chip's
   std::vector<Round> rounds;
