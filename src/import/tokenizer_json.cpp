@@ -55,7 +55,8 @@ class Reader {
   }
   std::int32_t within(std::int64_t id, std::string_view what) const {
     if (id < 0 || id >= std::ssize(data_.tokens))
-      file_.contradiction(text(what, " is outside the vocabulary"), {{"id", id}, {"tokens", number(data_.tokens.size())}});
+      file_.contradiction(text(what, " is outside the vocabulary"),
+                          {{"id", id}, {"tokens", number(data_.tokens.size())}});
     return static_cast<std::int32_t>(id);
   }
   const Json* list(const HfConfig& from, const char* key) const {
@@ -76,7 +77,8 @@ void Reader::read_kind(bool byte_level) {
   const std::string type = model_.string("type").value_or(model_.has("merges") ? "BPE" : "without a type");
   if (type != "BPE" && type != "Unigram") unread("tokenizer's model", type);
   if (type == "Unigram" && byte_level) unread("tokenizer's model", "Unigram of bytes");
-  if (!byte_level && (decoder_.byte_level || !file_.has("decoder"))) unread("tokenizer", "of characters without a decoder");
+  if (!byte_level && (decoder_.byte_level || !file_.has("decoder")))
+    unread("tokenizer", "of characters without a decoder");
   data_.kind = type == "Unigram" ? TokenizerKind::unigram
                : byte_level      ? TokenizerKind::bpe
                                  : TokenizerKind::sentencepiece;
@@ -106,7 +108,8 @@ void Reader::read_model() {
 
 void Reader::put(const std::string& text, std::int64_t id) {
   if (id < 0 || id >= most_ids_)
-    file_.contradiction("the id of a token is absurd", {{"token", printable(text)}, {"id", id}, {"most", most_ids_ - 1}});
+    file_.contradiction("the id of a token is absurd",
+                        {{"token", printable(text)}, {"id", id}, {"most", most_ids_ - 1}});
   const auto i = static_cast<std::size_t>(id);
   if (i >= data_.tokens.size()) {
     data_.tokens.resize(i + 1);
@@ -121,7 +124,8 @@ void Reader::put(const std::string& text, std::int64_t id) {
 
 void Reader::read_vocabulary(const Json& vocabulary) {
   for (const auto& [text, id] : vocabulary.items()) {
-    if (!id.is_number_integer()) file_.contradiction("the id of a token is not a whole number", {{"token", printable(text)}});
+    if (!id.is_number_integer())
+      file_.contradiction("the id of a token is not a whole number", {{"token", printable(text)}});
     put(text, id.is_number_unsigned() && id.get<std::uint64_t>() >> 63 != 0 ? -1 : id.get<std::int64_t>());
   }
 }
@@ -147,7 +151,8 @@ void Reader::read_merges() {
     const bool is_pair = merge.is_array() && merge.size() == 2 && merge[0].is_string() && merge[1].is_string();
     if (!is_pair && !merge.is_string())
       file_.contradiction("a merge is not two texts", {{"merge", number(data_.merges.size())}});
-    std::string words = is_pair ? text(merge[0].get<std::string>(), " ", merge[1].get<std::string>()) : merge.get<std::string>();
+    std::string words = is_pair ? merge[0].get<std::string>() + " " + merge[1].get<std::string>()
+                                : merge.get<std::string>();
     if (is_pair && std::count(words.begin(), words.end(), ' ') != 1) unread("merge", "of tokens with spaces in them");
     data_.merges.push_back(std::move(words));
   }

@@ -20,24 +20,31 @@ constexpr const char* three_digits = R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}
 constexpr const char* one_digit = R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}|)"
                                   R"( ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 
+constexpr const char* punctuation = R"([\p{P}$+<=>\^`|~])";
+constexpr TextStep::Matches together = TextStep::Matches::together;
+
 // tokenizer.ggml.pre names how text is cut into pieces, and with it a family's habits.
 struct Pre {
   std::string_view name;
-  std::vector<const char*> patterns;  // one after the other, each match a piece
-  bool composes = false;              // the text is in Normalization Form C
+  std::vector<TextStep> steps;
+  bool composes = false;  // the text is in Normalization Form C
   bool ignore_merges = false;
   bool add_bos = false;  // where the file does not say
 };
 const Pre pres[] = {
-    {"smollm", {each_digit, gpt2}},
-    {"starcoder", {each_digit, gpt2}},
-    {"command-r", {each_digit, gpt2}, true, false, true},
-    {"gpt-2", {gpt2}},
-    {"default", {gpt2}},
-    {"qwen2", {one_digit}, true},
-    {"llama-bpe", {three_digits}, false, true, true},
-    {"llama3", {three_digits}, false, true, true},
-    {"llama-v3", {three_digits}, false, true, true},
+    {"smollm", {{.text = each_digit}, {.text = gpt2}}},
+    {"starcoder", {{.text = each_digit}, {.text = gpt2}}},
+    {"refact", {{.text = each_digit}, {.text = gpt2}}},
+    {"command-r", {{.text = each_digit}, {.text = gpt2}}, true, false, true},
+    {"gpt-2", {{.text = gpt2}}},
+    {"default", {{.text = gpt2}}},
+    {"falcon",
+     {{.text = punctuation, .matches = together}, {.text = gpt2}, {.kind = TextStep::Kind::letters},
+      {.text = each_digit, .matches = together}, {.text = "[0-9][0-9][0-9]"}}},
+    {"qwen2", {{.text = one_digit}}, true},
+    {"llama-bpe", {{.text = three_digits}}, false, true, true},
+    {"llama3", {{.text = three_digits}}, false, true, true},
+    {"llama-v3", {{.text = three_digits}}, false, true, true},
 };
 
 class VocabularyReader {
@@ -106,7 +113,7 @@ void VocabularyReader::read_bpe() {
   if (!file_.has("tokenizer.ggml.tokens") || !file_.has("tokenizer.ggml.merges"))
     return none("the file carries a tokenizer without its tokens or merges");
   data_.kind = TokenizerKind::bpe;
-  for (const char* const pattern : known->patterns) data_.pre_tokenizer.push_back({.text = pattern});
+  data_.pre_tokenizer = known->steps;
   if (known->composes) data_.normalizer.push_back({.kind = TextStep::Kind::nfc});
   data_.ignore_merges = known->ignore_merges;
   data_.add_bos = known->add_bos;
@@ -158,9 +165,11 @@ void VocabularyReader::read_scores() {
 void VocabularyReader::read_flags() {
   if (file_.string("general.architecture") != "phi3") return;
   constexpr std::string_view plain[] = {"<unk>", "<s>", "<|endoftext|>"};
-  for (std::size_t i = 0; i < data_.types.size(); ++i)
-    if (data_.types[i] == TokenType::control && std::find(std::begin(plain), std::end(plain), data_.tokens[i]) == std::end(plain))
+  for (std::size_t i = 0; i < data_.types.size(); ++i) {
+    const bool is_plain = std::find(std::begin(plain), std::end(plain), data_.tokens[i]) != std::end(plain);
+    if (data_.types[i] == TokenType::control && !is_plain)
       data_.added.push_back({.id = static_cast<std::int32_t>(i), .takes_space_behind = true});
+  }
 }
 
 void VocabularyReader::read_types() {

@@ -131,7 +131,8 @@ void put_steps(hid_t group, const std::string& name, const std::vector<TextStep>
   std::vector<std::string> texts;
   for (const TextStep& step : list) {
     std::string word(word_of(steps, step.kind));
-    if (step.kind == Kind::split) word += text(" ", word_of(all_matches, step.matches), step.inverted ? " inverted" : "");
+    if (step.kind == Kind::split)
+      word += text(" ", word_of(all_matches, step.matches), step.inverted ? " inverted" : "");
     texts.insert(texts.end(), {word, step.text, step.other});
   }
   put_texts(group, name, texts);
@@ -146,7 +147,8 @@ std::vector<TextStep> read_steps(const TokenizerReader& reader, const std::strin
     std::istringstream words(texts[i]);
     std::string kind, matches, inverted;
     words >> kind >> matches >> inverted;
-    TextStep step{value_of(steps, kind, name, reader), texts[i + 1], texts[i + 2], Matches::isolated, inverted == "inverted"};
+    TextStep step{value_of(steps, kind, name, reader), texts[i + 1], texts[i + 2]};
+    step.inverted = inverted == "inverted";
     if (step.kind == Kind::split) step.matches = value_of(all_matches, matches, name, reader);
     list.push_back(std::move(step));
   }
@@ -175,7 +177,8 @@ std::vector<AddedToken> read_added(const TokenizerReader& reader) {
   const auto bits = reader.list<std::string>("added.flags", h5::Element::u8);
   if (ids.size() != bits.size())
     reader.misfit_at("added.flags", "there are not flags for each added token",
-                     {{"added", static_cast<std::int64_t>(ids.size())}, {"flags", static_cast<std::int64_t>(bits.size())}});
+                     {{"added", static_cast<std::int64_t>(ids.size())},
+                      {"flags", static_cast<std::int64_t>(bits.size())}});
   std::vector<AddedToken> added(ids.size());
   for (std::size_t i = 0; i < ids.size(); ++i) {
     added[i].id = ids[i];

@@ -92,8 +92,7 @@ bool AddedTokens::touches_word(std::string_view text, const Found& found) const 
   return found.end < text.size() && is_word(text.substr(found.end, character_size(text[found.end])));
 }
 
-void AddedTokens::cut(std::string_view text, bool parse_control,
-                      const std::function<void(std::string_view, std::int32_t)>& part) const {
+void AddedTokens::cut(std::string_view text, bool parse_control, const Part& part) const {
   std::size_t plain = 0;  // where the text not yet given on begins
   for (std::size_t at = 0; at < text.size();) {
     Found found = longest_at(text, at, parse_control);

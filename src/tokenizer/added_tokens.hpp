@@ -18,11 +18,13 @@ class AddedTokens {
  public:
   // Those control, unknown and user-defined tokens of `data` that are found in normalized text, or those found in the
   // text as it is. Refuses two of one text, and a text that is not UTF-8; `where` names the file.
-  AddedTokens(const TokenizerData& data, bool in_normalized_text, const TextSteps& normalizer, const std::string& where);
+  AddedTokens(const TokenizerData& data, bool in_normalized_text, const TextSteps& normalizer,
+              const std::string& where);
 
+  using Part = std::function<void(std::string_view, std::int32_t)>;
   // Calls part(text, id) for each token, and with -1 for what stands between; none is empty. Of tokens that begin at
   // one place the longest is taken. Control tokens are text where `parse_control` is not set.
-  void cut(std::string_view text, bool parse_control, const std::function<void(std::string_view, std::int32_t)>& part) const;
+  void cut(std::string_view text, bool parse_control, const Part& part) const;
 
  private:
   struct Found {

@@ -37,7 +37,7 @@ class Bpe : public TextModel {
   virtual void begin(std::string_view piece, std::vector<std::int32_t>& ids) const = 0;  // the ids before any merge
 
   Merges merges_;
-  std::unordered_map<std::string, std::int32_t, Hash, std::equal_to<>> whole_;  // where whole pieces are taken as they are
+  std::unordered_map<std::string, std::int32_t, Hash, std::equal_to<>> whole_;  // pieces that are taken as they are
 };
 
 class ByteLevelBpe final : public Bpe {

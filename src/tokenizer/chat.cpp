@@ -14,6 +14,8 @@ struct Family {
 constexpr Family families[] = {{"chatml", "<|im_start|>"}, {"llama-3", "<|start_header_id|>"}, {"llama-2", "<<SYS>>"},
                                {"mistral", "[INST]"},      {"gemma", "<start_of_turn>"},       {"phi-3", "<|end|>"}};
 
+constexpr const char* raw_form = "write the prompt as the model expects it and leave --chat out";
+
 std::string name_of(const std::string& source) {
   for (const Family& family : families)
     if (source.find(family.sign) != std::string::npos) return std::string(family.name);
@@ -32,7 +34,7 @@ void require_utf8(std::string_view text, const char* what, const std::string& wh
   Numbers numbers;
   if (fault.line > 0) numbers = {{"line of the template", fault.line}};
   refuse({.what = text("the model's chat template (", name, ") cannot write this conversation: ", shown(fault.what)),
-          .where = where, .numbers = std::move(numbers), .next = "write the prompt as the model expects it and leave --chat out"});
+          .where = where, .numbers = std::move(numbers), .next = raw_form});
 }
 
 jinja::Dict texts_of_tokens(const TokenizerData& data, const std::string& where) {
@@ -61,7 +63,7 @@ struct ChatTemplate::State {
 ChatTemplate::ChatTemplate(const TokenizerData& data, const std::string& where) {
   if (data.chat_template.empty())
     refuse({.what = "the model has no chat template", .where = where,
-            .next = "write the prompt as the model expects it and leave --chat out"});
+            .next = raw_form});
   require_utf8(data.chat_template, "the model's chat template", where);
   const std::string name = name_of(data.chat_template);
   try {

@@ -38,7 +38,8 @@ class Runner {
 
   void spend(std::size_t copied = 0) {
     steps_ += 1 + static_cast<std::int64_t>(copied / 1024);
-    if (steps_ > most_steps || copied > longest_text) throw Fault{"it takes far more steps or text than a conversation needs"};
+    if (steps_ > most_steps || copied > longest_text)
+      throw Fault{"it takes far more steps or text than a conversation needs"};
   }
   void write(const std::string& text) {
     spend(text.size());
@@ -114,7 +115,8 @@ Flow Runner::execute_loop(const Node& node) {
   const auto bind = [&](const Value& each) {
     Scope& scope = scopes_.back();
     if (node.names.size() == 1) return void(scope[node.names[0]] = each);
-    if (!each.list() || each.list()->size() != node.names.size()) throw Fault{"a loop has another number of names than of values"};
+    if (!each.list() || each.list()->size() != node.names.size())
+      throw Fault{"a loop has another number of names than of values"};
     for (std::size_t i = 0; i < node.names.size(); ++i) scope[node.names[i]] = (*each.list())[i];
   };
   if (node.children[1]) {
@@ -136,6 +138,12 @@ Flow Runner::execute_loop(const Node& node) {
   return all.empty() && node.children.size() > 3 ? execute(*node.children[3]) : Flow::on;
 }
 
+// What a namespace may hold: one that held itself would never be let go.
+void require_simple(const Value& value) {
+  if (value.list() || value.dict() || value.space())
+    throw Fault{"a namespace that holds " + std::string(value.kind()) + " is not read"};
+}
+
 void Runner::execute_set(const Node& node) {
   Value value = evaluate(*node.children[0]);
   if (node.names.size() == 1) {
@@ -145,7 +153,7 @@ void Runner::execute_set(const Node& node) {
   Node name{.kind = Kind::name, .line = node.line, .text = node.names[0]};
   Namespace* const space = of_name(name).space();
   if (space == nullptr) throw Fault{"an attribute is set of what is no namespace"};
-  if (value.list() || value.dict() || value.space()) throw Fault{"a namespace that holds " + std::string(value.kind()) + " is not read"};
+  require_simple(value);
   for (auto& [known, held] : space->values)
     if (known == node.names[1]) return void(held = std::move(value));
   space->values.emplace_back(node.names[1], std::move(value));
@@ -282,10 +290,9 @@ Value Runner::call_macro(const Node& macro, const Arguments& arguments) {
 Value Runner::space_of(const Arguments& arguments) const {
   auto space = std::make_shared<Namespace>();
   for (std::size_t i = 0; i < arguments.size(); ++i) {
-    const Value& value = arguments.values[i];
-    if (arguments.names[i].empty() || value.list() || value.dict() || value.space())
-      throw Fault{"a namespace that holds " + std::string(value.kind()) + " is not read"};
-    space->values.emplace_back(arguments.names[i], value);
+    if (arguments.names[i].empty()) throw Fault{"a namespace holds a value without a name"};
+    require_simple(arguments.values[i]);
+    space->values.emplace_back(arguments.names[i], arguments.values[i]);
   }
   return space;
 }

@@ -64,8 +64,8 @@ class Value {
   friend bool operator==(const Value& a, const Value& b);
 
  private:
-  std::variant<Undefined, None, bool, std::int64_t, std::string, std::shared_ptr<const List>, std::shared_ptr<const Dict>,
-               std::shared_ptr<Namespace>>
+  std::variant<Undefined, None, bool, std::int64_t, std::string, std::shared_ptr<const List>,
+               std::shared_ptr<const Dict>, std::shared_ptr<Namespace>>
       held_;
 };
 

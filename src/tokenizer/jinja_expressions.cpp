@@ -62,8 +62,8 @@ NodePtr Expressions::binary(std::size_t level) {
   NodePtr left = binary(level + 1);
   for (;;) {
     const std::string sign = here().text;
-    const bool of_level = sign == "//" ? level == 2 : sign.size() == 1 && signs[level].find(sign) != std::string_view::npos;
-    if (here().kind != Token::Kind::sign || !of_level) return left;
+    const bool is_short = sign.size() == 1 && signs[level].find(sign) != std::string_view::npos;
+    if (here().kind != Token::Kind::sign || !(is_short || (sign == "//" && level == 2))) return left;
     ++at_;
     left = node_of(Kind::binary, sign, std::move(left), binary(level + 1));
   }

@@ -196,7 +196,9 @@ Value Arguments::at(std::size_t place, std::string_view name) const {
   return {};
 }
 
-std::string Arguments::text(std::size_t place, std::string_view name) const { return text_of(at(place, name), "a text"); }
+std::string Arguments::text(std::size_t place, std::string_view name) const {
+  return text_of(at(place, name), "a text");
+}
 
 List elements_of(const Value& value) {
   if (value.list()) return *value.list();

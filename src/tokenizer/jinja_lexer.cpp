@@ -35,7 +35,8 @@ class Lexer {
   bool follows(std::string_view what) const { return source_.substr(at_).starts_with(what); }
   void add(Token::Kind kind, std::string text) { tokens_.push_back({kind, std::move(text), line_}); }
   void advance(std::size_t to) {
-    line_ += std::count(source_.begin() + static_cast<std::ptrdiff_t>(at_), source_.begin() + static_cast<std::ptrdiff_t>(to), '\n');
+    const std::string_view passed = source_.substr(at_, to - at_);
+    line_ += std::count(passed.begin(), passed.end(), '\n');
     at_ = to;
   }
   [[noreturn]] void fault(std::string what) const { throw Fault{std::move(what), line_}; }

@@ -19,16 +19,25 @@ struct Candidate {
   bool operator<(const Candidate& other) const { return rank != other.rank ? rank > other.rank : at > other.at; }
 };
 
-// A list beyond which a queue is faster than looking through all of it for each merge.
-constexpr std::size_t short_list = 32;
+// Beyond so many a queue is faster than looking through all of them for each merge.
+constexpr std::size_t few = 32;
 
 std::int64_t number(std::size_t n) { return static_cast<std::int64_t>(n); }
+
+std::string_view first_character(std::string_view text) { return text.substr(0, character_size(text[0])); }
+
+std::string_view last_character(std::string_view text) {
+  std::size_t last = text.size() - 1;
+  while (last > 0 && continues_character(text[last])) --last;
+  return text.substr(last);
+}
 
 }  // namespace
 
 Merges::Merges(const TokenizerData& data, const IdOf& id_of, const std::string& where) {
   if (data.merges.empty() && !data.scores.empty()) read_scores(data, id_of);
   else read_list(data, id_of, where);
+  find_joints(data, id_of);
 }
 
 void Merges::read_list(const TokenizerData& data, const IdOf& id_of, const std::string& where) {
@@ -81,13 +90,52 @@ void Merges::read_scores(const TokenizerData& data, const IdOf& id_of) {
   }
 }
 
+void Merges::find_joints(const TokenizerData& data, const IdOf& id_of) {
+  // What a text is before any merge: characters, bytes, what is unknown.
+  const auto stands_first = [&](std::int32_t id) {
+    const TokenType type = data.types[static_cast<std::size_t>(id)];
+    const std::string_view text = data.tokens[static_cast<std::size_t>(id)];
+    const bool is_character = !text.empty() && first_character(text).size() == text.size();
+    return is_character || id == data.unknown || (type != TokenType::normal && type != TokenType::user_defined);
+  };
+  const auto ends_of = [&](std::int32_t id, std::string_view (*edge)(std::string_view)) {
+    const std::string_view text = data.tokens[static_cast<std::size_t>(id)];
+    const auto found = text.empty() ? id_of.end() : id_of.find(edge(text));
+    std::vector<std::int32_t> ends;
+    if (found != id_of.end()) ends.push_back(found->second);
+    if (stands_first(id)) ends.push_back(id);
+    return ends;
+  };
+  std::vector<std::pair<std::int32_t, std::int32_t>> joints;
+  table_.each_pair([&](std::int32_t left, std::int32_t right) {
+    for (const std::int32_t l : ends_of(left, last_character))
+      for (const std::int32_t r : ends_of(right, first_character)) joints.emplace_back(l, r);
+  });
+  std::sort(joints.begin(), joints.end());
+  joints.erase(std::unique(joints.begin(), joints.end()), joints.end());
+  joints_.reserve(joints.size());
+  for (const auto& [l, r] : joints) joints_.insert(l, r, {0, 0});
+}
+
 void Merges::run(std::vector<std::int32_t>& ids, std::size_t from) const {
-  if (ids.size() - from <= short_list) return run_short(ids, from);
-  const auto n = static_cast<std::int32_t>(ids.size() - from);
+  const std::size_t n = ids.size();
+  if (n - from <= few) return ids.resize(from + merge_few(ids.data() + from, n - from));
+  std::size_t out = from;
+  for (std::size_t begin = from, end = from + 1; begin < n; begin = end++) {
+    while (end < n && joints_.find(ids[end - 1], ids[end]).id >= 0) ++end;
+    std::int32_t* const part = ids.data() + begin;
+    const std::size_t left = end - begin <= few ? merge_few(part, end - begin) : merge_many(part, end - begin);
+    std::copy(part, part + left, ids.data() + out);
+    out += left;
+  }
+  ids.resize(out);
+}
+
+std::size_t Merges::merge_many(std::int32_t* id, std::size_t count) const {
+  const auto n = static_cast<std::int32_t>(count);
   std::vector<Symbol> symbols;
-  symbols.reserve(ids.size() - from);
-  for (std::int32_t i = 0; i < n; ++i)
-    symbols.push_back({ids[from + static_cast<std::size_t>(i)], i - 1, i + 1 < n ? i + 1 : -1});
+  symbols.reserve(count);
+  for (std::int32_t i = 0; i < n; ++i) symbols.push_back({id[i], i - 1, i + 1 < n ? i + 1 : -1});
   const auto at = [&symbols](std::int32_t i) -> Symbol& { return symbols[static_cast<std::size_t>(i)]; };
   std::priority_queue<Candidate> queue;
   const auto offer = [&](std::int32_t left) {
@@ -111,14 +159,13 @@ void Merges::run(std::vector<std::int32_t>& ids, std::size_t from) const {
     offer(left.previous);
     offer(best.at);
   }
-  ids.resize(from);
-  for (std::int32_t i = 0; i >= 0; i = at(i).next) ids.push_back(at(i).id);
+  std::size_t left = 0;
+  for (std::int32_t i = 0; i >= 0; i = at(i).next) id[left++] = at(i).id;
+  return left;
 }
 
-void Merges::run_short(std::vector<std::int32_t>& ids, std::size_t from) const {
-  Merge with_next[short_list];
-  std::size_t n = ids.size() - from;
-  std::int32_t* const id = ids.data() + from;
+std::size_t Merges::merge_few(std::int32_t* id, std::size_t n) const {
+  Merge with_next[few];
   for (std::size_t i = 0; i + 1 < n; ++i) with_next[i] = table_.find(id[i], id[i + 1]);
   while (n > 1) {
     std::size_t best = n;
@@ -132,7 +179,7 @@ void Merges::run_short(std::vector<std::int32_t>& ids, std::size_t from) const {
     if (best > 0) with_next[best - 1] = table_.find(id[best - 1], id[best]);
     if (best + 1 < n) with_next[best] = table_.find(id[best], id[best + 1]);
   }
-  ids.resize(from + n);
+  return n;
 }
 
 }  // namespace tsrun

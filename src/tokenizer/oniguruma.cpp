@@ -49,8 +49,9 @@ class Rewriter {
   void outside_class(char c);
   void open_group();
   [[noreturn]] void unknown(std::string_view what) const {
-    refuse({.what = text("the pre-tokenizer pattern has \"", shown(what), "\", which tsrun does not read"), .where = where_,
-            .numbers = {{"at byte", static_cast<std::int64_t>(at_)}}, .next = "use ids in place of text"});
+    refuse({.what = text("the pre-tokenizer pattern has \"", shown(what), "\", which tsrun does not read"),
+            .where = where_, .numbers = {{"at byte", static_cast<std::int64_t>(at_)}},
+            .next = "use ids in place of text"});
   }
 
   std::string_view pattern_;

@@ -28,6 +28,13 @@ class PairTable {
     slot = {key_of(left, right), merge};
     return true;
   }
+  // Calls pair(left, right) for each, in no order.
+  template <class Pair>
+  void each_pair(const Pair& pair) const {
+    for (const Slot& slot : slots_)
+      if (slot.merge.id >= 0)
+        pair(static_cast<std::int32_t>(slot.key >> 32U), static_cast<std::int32_t>(slot.key & 0xffffffffU));
+  }
   Merge find(std::int32_t left, std::int32_t right) const { return slots_[place_of(key_of(left, right))].merge; }
 
  private:

@@ -105,7 +105,8 @@ struct Tokenizer::State {
     return type == TokenType::control || type == TokenType::unknown;
   }
   void refuse_what_no_text_is(std::string_view text) const;
-  void encode_between(std::string_view text, bool at_beginning, bool parse_control, std::vector<std::int32_t>& ids) const;
+  void encode_between(std::string_view text, bool at_beginning, bool parse_control,
+                      std::vector<std::int32_t>& ids) const;
   void encode_pieces(std::string_view text, bool at_beginning, std::vector<std::int32_t>& ids) const {
     pre_tokenizer.run(text, at_beginning, [&](std::string_view piece) { model->encode(piece, ids); });
   }

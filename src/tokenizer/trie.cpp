@@ -42,7 +42,8 @@ std::int32_t Trie::child(std::int32_t node, char byte) const {
   const auto first = nodes_.begin() + parent.first_child, last = first + parent.children;
   const auto found = std::lower_bound(first, last, static_cast<unsigned char>(byte),
                                       [](const Node& n, unsigned char b) { return n.byte < b; });
-  return found != last && found->byte == static_cast<unsigned char>(byte) ? static_cast<std::int32_t>(found - nodes_.begin()) : -1;
+  if (found == last || found->byte != static_cast<unsigned char>(byte)) return -1;
+  return static_cast<std::int32_t>(found - nodes_.begin());
 }
 
 }  // namespace tsrun

@@ -3,6 +3,7 @@
 
 #include <limits>
 
+#include "../../src/import/vocabulary.hpp"
 #include "refusal.hpp"
 #include "small_models.hpp"
 
@@ -46,6 +47,7 @@ TEST_CASE("the pattern goes by name, and with it the family's habits") {
                          Row{"default", R"( ?\p{L}+| ?\p{N}+)", false, false, false},
                          Row{"qwen2", R"(]?\p{L}+|\p{N}|)", false, false, true},
                          Row{"command-r", R"( ?\p{L}+| ?\p{N}+)", true, false, true},
+                         Row{"falcon", "[0-9][0-9][0-9]", false, false, false},
                          Row{"llama-bpe", R"(]?\p{L}+|\p{N}{1,3}|)", true, true, false}}) {
     GgufImage image = small_llama();
     image.string("tokenizer.ggml.pre", row.pre);
@@ -108,6 +110,12 @@ TEST_CASE("SentencePiece's BPE is read with its scores, and with a space before 
   t = tokenizer_of(image);
   CHECK_FALSE(t.drop_first_space);
   CHECK(t.normalizer.size() == 1);
+
+  // Phi-3's control tokens take the line's end with them, but for those that Llama 2 has too.
+  image.string("general.architecture", "phi3");
+  const TokenizerData phi = read_vocabulary(Gguf(bytes_in_memory(image.bytes(), "test.gguf")), 8);
+  CHECK(phi.added == std::vector<AddedToken>{{.id = 1, .takes_space_behind = true}});
+  image.string("general.architecture", "llama");
 
   image.set({"tokenizer.ggml.scores", GgufKind::array, GgufImage::array_head(GgufKind::f32, 0)});
   expect_refusal(image, {"scores 0", "tokens 8"});

@@ -35,7 +35,8 @@ inline Json small_characters() {
 
 inline Json small_unigram() {
   Json json = small_characters();
-  json["model"] = Json::parse(R"({"type": "Unigram", "unk_id": 0, "vocab": [["<unk>", 0.0], ["a", -1.5], ["<0x0A>", -2]]})");
+  json["model"] = Json::parse(
+      R"({"type": "Unigram", "unk_id": 0, "vocab": [["<unk>", 0.0], ["a", -1.5], ["<0x0A>", -2]]})");
   json["added_tokens"][0]["id"] = 4;
   return json;
 }

@@ -35,8 +35,10 @@ TEST_CASE("a folder without a tokenizer is left with a note") {
 
 TEST_CASE("special tokens go by their texts, in both forms and from both files") {
   TokenizerFolder files = folder();
-  files.files["tokenizer_config.json"] = R"({"bos_token": "<s>", "eos_token": {"content": "</s>", "lstrip": false}, "pad_token": "none such"})";
-  files.files["special_tokens_map.json"] = R"({"bos_token": "</s>", "pad_token": {"content": "<pad>"}, "unk_token": "<s>"})";
+  files.files["tokenizer_config.json"] =
+      R"({"bos_token": "<s>", "eos_token": {"content": "</s>", "lstrip": false}, "pad_token": "none such"})";
+  files.files["special_tokens_map.json"] =
+      R"({"bos_token": "</s>", "pad_token": {"content": "<pad>"}, "unk_token": "<s>"})";
   const TokenizerData t = read(files);
   CHECK(t.bos == 3);
   CHECK(t.eos == 4);
@@ -50,14 +52,15 @@ TEST_CASE("special tokens go by their texts, in both forms and from both files")
 
 TEST_CASE("the configuration's word on what is added to a text overrides the template") {
   TokenizerFolder files = folder();
-  files.files["tokenizer_config.json"] = R"({"bos_token": "<s>", "eos_token": "</s>", "add_bos_token": true, "add_eos_token": true})";
+  files.files["tokenizer_config.json"] =
+      R"({"bos_token": "<s>", "eos_token": "</s>", "add_bos_token": true, "add_eos_token": true})";
   CHECK(read(files).add_bos);
   CHECK(read(files).add_eos);
   files.files["tokenizer_config.json"] = R"({"add_bos_token": true})";
   CHECK_FALSE(read(files).add_bos);  // there is none
   Json json = Json::parse(files.files["tokenizer.json"]);
-  json["post_processor"] = Json::parse(R"({"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "<s>"}}, {"Sequence": {"id": "A"}}],
-                                           "special_tokens": {"<s>": {"ids": [3]}}})");
+  json["post_processor"] = Json::parse(R"({"type": "TemplateProcessing", "special_tokens": {"<s>": {"ids": [3]}},
+    "single": [{"SpecialToken": {"id": "<s>"}}, {"Sequence": {"id": "A"}}]})");
   files.files["tokenizer.json"] = json.dump();
   CHECK(read(files).add_bos);
   files.files["tokenizer_config.json"] = R"({"add_bos_token": false})";
@@ -80,7 +83,8 @@ TEST_CASE("the chat template is a text, a named one of several, or a file of its
   CHECK(read(files).chat_template.empty());
   files.files["tokenizer_config.json"] = R"({"chat_template": "{{ one }}"})";
   CHECK(read(files).chat_template == "{{ one }}");
-  files.files["tokenizer_config.json"] = R"({"chat_template": [{"name": "tool_use", "template": "t"}, {"name": "default", "template": "{{ two }}"}]})";
+  files.files["tokenizer_config.json"] =
+      R"({"chat_template": [{"name": "tool_use", "template": "t"}, {"name": "default", "template": "{{ two }}"}]})";
   CHECK(read(files).chat_template == "{{ two }}");
   files.files["chat_template.jinja"] = "{{ three }}\n";
   CHECK(read(files).chat_template == "{{ three }}\n");

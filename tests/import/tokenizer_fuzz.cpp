@@ -40,7 +40,8 @@ std::unique_ptr<const Folder> folder_of(std::string_view input) {
 void use(const TokenizerData& data) {
   if (data.kind == TokenizerKind::none) return;
   const Tokenizer tokenizer(data, "fuzz");
-  const std::vector<std::int32_t> ids = tokenizer.encode("abab a\u00e9 e\u0301\n\n<s>ab  12345 don't \u2581\U0001f600<0x0A>");
+  constexpr std::string_view text = "abab a\u00e9 e\u0301\n\n<s>ab  12345 don't \u2581\U0001f600<0x0A>";
+  const std::vector<std::int32_t> ids = tokenizer.encode(text);
   for (const std::int32_t id : ids) require(id >= 0 && id < std::ssize(data.tokens));
   tokenizer.decode(ids, true);
 }

@@ -120,7 +120,8 @@ TEST_CASE("a message that runs over its end, or is of another type, is refused w
   int refused = 0;
   for (std::size_t size = 0; size < whole.size(); ++size) refused += read_bytes(whole.substr(0, size)) ? 0 : 1;
   CHECK(refused > static_cast<int>(whole.size()) / 2);
-  for (const char* const bad : {"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", "\x0b", "\x03", "\x0a\x02\x08\x01", "\x0a\x02\x15\x01", "\x12\x02\x1a\x00"})
+  for (const char* const bad : {"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", "\x0b", "\x03", "\x0a\x02\x08\x01",
+                                "\x0a\x02\x15\x01", "\x12\x02\x1a\x00"})
     CHECK_FALSE(read_bytes(whole + bad));
   CHECK_FALSE(read_bytes(whole + std::string("\x00\x00", 2)));  // field 0
 }

@@ -12,12 +12,13 @@ using namespace tsrun::test;
 
 Json with_every_step() {
   Json json = small_tokenizer();
-  json["normalizer"] = Json::parse(R"({"type": "Sequence", "normalizers": [{"type": "NFC"}, {"type": "Prepend", "prepend": "b"},
-    {"type": "Replace", "pattern": {"String": " "}, "content": "a"}]})");
+  json["normalizer"] = Json::parse(R"({"type": "Sequence", "normalizers": [
+    {"type": "NFC"}, {"type": "Prepend", "prepend": "b"}, {"type": "Replace", "pattern": {"String": " "}, "content": "a"}]})");
   json["pre_tokenizer"] = Json::parse(R"({"type": "Sequence", "pretokenizers": [
-    {"type": "Split", "pattern": {"Regex": "(?i:'s)|[^\\r\\n\\p{L}]?\\p{L}+|\\s+(?!\\S)|\\d{1,3}"}, "behavior": "MergedWithNext", "invert": true},
-    {"type": "Digits", "individual_digits": true}, {"type": "Punctuation", "behavior": "Contiguous"}, {"type": "ByteLevel"},
-    {"type": "Split", "pattern": {"String": "a"}, "behavior": "Removed"}]})");
+    {"type": "Split", "pattern": {"Regex": "(?i:'s)|[^\\r\\n\\p{L}]?\\p{L}+|\\s+(?!\\S)|\\d{1,3}"},
+     "behavior": "MergedWithNext", "invert": true},
+    {"type": "Digits", "individual_digits": true}, {"type": "Punctuation", "behavior": "Contiguous"},
+    {"type": "ByteLevel"}, {"type": "Split", "pattern": {"String": "a"}, "behavior": "Removed"}]})");
   json["post_processor"] = Json::parse(R"({"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "<s>"}},
     {"Sequence": {"id": "A"}}], "special_tokens": {"<s>": {"ids": [3]}}})");
   json["added_tokens"].push_back(Json::parse(

@@ -16,7 +16,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   tokenizer.eos = 1;
   try {
     const tsrun::ChatTemplate chat(tokenizer, "fuzz");
-    render_chat(chat, {{"system", "Be brief."}, {"user", " Hi\n"}, {"assistant", "<think>x</think>Ho"}, {"user", "\u00e9"}}, true, 0);
+    render_chat(chat, {{"system", "Brief."}, {"user", " Hi\n"}, {"assistant", "<think>x</think>Ho"}, {"user", "\u00e9"}},
+                true, 0);
   } catch (const tsrun::Error& error) {
     if (error.exit() != tsrun::Exit::request) std::abort();
     for (const char* c = error.what(); *c != '\0'; ++c)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Makes what tokenizer_models_test compares with: the ids that Hugging Face's `tokenizers`, or Google's `sentencepiece`,
-gives the lines of make_lines.py with the tokenizers of real models.
+"""Makes what tokenizer_models_test compares with: the ids that Hugging Face's `tokenizers`, or Google's
+`sentencepiece`, gives the lines of make_lines.py with the tokenizers of real models.
 
     python3 export_ids.py MODEL...      NAME.ids beside each: a Hugging Face folder NAME, or a file NAME.gguf
 

@@ -45,7 +45,8 @@ inline std::string fnv(std::string_view bytes) {
 inline std::string as_bytes(const std::vector<std::int32_t>& ids) {
   std::string out;
   for (const std::int32_t id : ids)
-    for (int shift = 0; shift < 32; shift += 8) out += static_cast<char>(static_cast<std::uint32_t>(id) >> shift & 255U);
+    for (int shift = 0; shift < 32; shift += 8)
+      out += static_cast<char>(static_cast<std::uint32_t>(id) >> shift & 255U);
   return out;
 }
 

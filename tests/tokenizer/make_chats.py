@@ -3,8 +3,8 @@
 Jinja that tsrun reads, ten conversations, and what `transformers` writes of them. The file here is of 5.23.0.
 
     python3 make_chats.py              chats.json beside this script
-    python3 make_chats.py MODEL...     NAME.chats beside each Hugging Face folder NAME or file NAME.gguf with a template,
-                                       or template NAME.jinja, for tokenizer_models_test
+    python3 make_chats.py MODEL...     NAME.chats for tokenizer_models_test beside each Hugging Face folder NAME or file
+                                       NAME.gguf with a template, or template NAME.jinja
 
 chats.json    "templates": name, source, bos_token, eos_token; "conversations"; "texts": for each template and each
               conversation the text without and with the beginning of an answer, or null where the template refuses
@@ -184,7 +184,8 @@ def messages_of(conversation):
 
 def text_or_none(source, conversation, prompt, tokens):
     try:
-        return chat_template_utils.render_jinja_template([messages_of(conversation)], chat_template=source, add_generation_prompt=prompt, **tokens)[0][0]
+        return chat_template_utils.render_jinja_template([messages_of(conversation)], chat_template=source,
+                                                         add_generation_prompt=prompt, **tokens)[0][0]
     except Exception as error:
         if type(error).__name__ not in ("TemplateError", "UndefinedError", "TypeError"):
             raise
@@ -197,7 +198,7 @@ def texts(source, tokens):
 
 def write(path, templates):
     document = {"conversations": [messages_of(c) for c in CONVERSATIONS],
-                "templates": [{"name": name, "source": source, **tokens} for name, (source, tokens) in templates.items()],
+                "templates": [{"name": n, "source": source, **tokens} for n, (source, tokens) in templates.items()],
                 "texts": {name: texts(source, tokens) for name, (source, tokens) in templates.items()}}
     path.write_text(json.dumps(document, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
@@ -230,7 +231,8 @@ def template_of(path):
 
 def main():
     if len(sys.argv) == 1:
-        write(HERE / "chats.json", {name: (source, {"bos_token": bos, "eos_token": eos}) for name, (source, bos, eos) in TEMPLATES.items()})
+        write(HERE / "chats.json", {name: (source, {"bos_token": bos, "eos_token": eos})
+                                    for name, (source, bos, eos) in TEMPLATES.items()})
     for path in map(Path, sys.argv[1:]):
         source, tokens = template_of(path)
         name = path.stem if path.suffix in (".gguf", ".jinja") else path.name

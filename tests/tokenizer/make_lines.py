@@ -9,6 +9,7 @@ lines.txt     a text a line, with \\n, \\r and \\\\ written as in C
 NAME/         a tokenizer.json or a tokenizer.model
 NAME.ids      for each line FNV-1a (32 bits, hexadecimal) over its ids as little-endian int32, and "=" where they are
               the line again, otherwise FNV-1a over the text that they are
+The lines are the same in every run; of characters as frequent as each other the trainers may keep others.
 
 The lines are our own: words and characters of many scripts, characters of every category, all kinds of spaces and
 digits, contractions, marks, emoji, code, control characters, special tokens. Code points that Unicode 14 does not know
@@ -32,8 +33,8 @@ COUNT = 5000
 SPECIALS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]  # control tokens
 ADDED = ["<|im", "<|im_end|>!", "naïve"]  # user-defined: where several begin at one place, the longest is meant
 SPACE_SIGN = "\u2581"
-WORD_PATTERN = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}%s| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+"
-                r"|\s+(?!\S)|\s+")
+WORD_PATTERN = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}%s| ?[^\s\p{L}\p{N}]+[\r\n]*|"
+                r"\s*[\r\n]+|\s+(?!\S)|\s+")
 LACKED = set("\x04\x06\x13\x14\x16\x1d")  # by SmolLM2
 WORDS = """
 the house stands by water and nobody's there they'll don't I'M WE'VE it'd you're L'été déjà naïve
@@ -238,12 +239,13 @@ def make_llama2(lines):
 
 
 def make_gemma(lines):
-    """Characters, no space before a text, and pieces that begin behind one; what is lacked is unknown, each for itself."""
+    """Characters, no space before a text, pieces that end with one; what is lacked is unknown, each for itself."""
     tokenizer = Tokenizer(models.BPE(unk_token="<unk>", fuse_unk=False))
     tokenizer.normalizer = normalizers.Replace(" ", SPACE_SIGN)
     tokenizer.pre_tokenizer = pre_tokenizers.Split(SPACE_SIGN, "merged_with_previous")
     tokenizer.decoder = decoders.Sequence(FROM_PIECES)
-    trainer = trainers.BpeTrainer(vocab_size=1400, special_tokens=["<unk>", *SPECIALS], show_progress=False, limit_alphabet=700)
+    trainer = trainers.BpeTrainer(vocab_size=1400, special_tokens=["<unk>", *SPECIALS], show_progress=False,
+                                  limit_alphabet=700)
     tokenizer.train_from_iterator(short(lines), trainer)
     add_tokens(tokenizer)
     write("gemma", tokenizer, lines)
@@ -253,7 +255,8 @@ def make_unigram(lines):
     tokenizer = Tokenizer(models.Unigram())
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(SPACE_SIGN, prepend_scheme="first")
     tokenizer.decoder = decoders.Metaspace(SPACE_SIGN, prepend_scheme="first")
-    trainer = trainers.UnigramTrainer(vocab_size=1200, special_tokens=["<unk>", *SPECIALS], unk_token="<unk>", show_progress=False)
+    trainer = trainers.UnigramTrainer(vocab_size=1200, special_tokens=["<unk>", *SPECIALS], unk_token="<unk>",
+                                      show_progress=False)
     tokenizer.train_from_iterator(few_characters(lines), trainer)
     add_tokens(tokenizer)
     write("unigram", tokenizer, lines)
@@ -270,9 +273,9 @@ def make_sentencepiece(name, lines, **options):
     """A model file of SentencePiece's own, which leaves the text as it is but for its spaces."""
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(few_characters(lines)), model_writer=model, vocab_size=1400, num_threads=1,
-        normalization_rule_name="identity", remove_extra_whitespaces=False, byte_fallback=True, minloglevel=2, hard_vocab_limit=False,
-        **options)
+        sentence_iterator=iter(few_characters(lines)), model_writer=model, vocab_size=1400, hard_vocab_limit=False,
+        num_threads=1, normalization_rule_name="identity", remove_extra_whitespaces=False, byte_fallback=True,
+        minloglevel=2, **options)
     (HERE / name).mkdir(exist_ok=True)
     (HERE / name / "tokenizer.model").write_bytes(model.getvalue())
     processor = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())

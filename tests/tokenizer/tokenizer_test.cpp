@@ -90,7 +90,8 @@ TEST_CASE("raw bytes are their own ids, valid UTF-8 or not") {
 
 TEST_CASE("digits that are cut out first stand alone, and a space before one is a piece of its own") {
   TokenizerData d = tiny();
-  for (const char* token : {"\u0120\u0120", "\u01201", "12", "\u0120a", "1\u0120"}) d.tokens.push_back(token);  // from 261
+  // From 261 on.
+  for (const char* token : {"\u0120\u0120", "\u01201", "12", "\u0120a", "1\u0120"}) d.tokens.push_back(token);
   d.types.resize(d.tokens.size(), TokenType::normal);
   d.merges = {"\u0120 \u0120", "\u0120 1", "1 2", "\u0120 a", "1 \u0120"};
   d.pre_tokenizer = {{.text = R"(\p{N})"}, {.text = gpt2}};
@@ -193,8 +194,9 @@ TEST_CASE("a pattern is read as Oniguruma reads it, or refused") {
   CHECK(pieces(R"([^\s])", Matches::removed, true, "a\u2003b") == Ids{'a', 'b'});
   CHECK(pieces(R"(\u0061\x62\x{63}\d\v?)", Matches::removed, false, "abc1") == Ids{});
   CHECK(pieces(R"(\p{Han}|\p{^L}|\P{L})", Matches::removed, false, "a\u4e00\u30fbb1").size() == 2);
-  for (const char* bad : {"(?<name>a)", "a{2,3}+", "a{,3}", R"(\w+)", "[a&&b]", "[[:alpha:]]", "^a", R"(\bA)", R"([\S])", "(?i)a",
-                          R"(\p{NoScript})", R"(\p{L)", R"(\x{110000000})", R"(\u12)", "[a", "(a", "a*", R"((a)\1)", R"(\)"}) {
+  for (const char* bad : {"(?<name>a)", "a{2,3}+", "a{,3}", R"(\w+)", "[a&&b]", "[[:alpha:]]", "^a", R"(\bA)",
+                          R"([\S])", "(?i)a", R"(\p{NoScript})", R"(\p{L)", R"(\x{110000000})", R"(\u12)", "[a", "(a", "a*",
+                          R"((a)\1)", R"(\)"}) {
     CAPTURE(bad);
     TokenizerData d = tiny();
     d.pre_tokenizer = {{.text = bad}};
@@ -370,7 +372,8 @@ TEST_CASE("a megabyte of one letter takes no quadratic time") {
 
 TEST_CASE("a text on which the pattern gives up is refused, never cut short") {
   TokenizerData d = tiny();
-  d.pre_tokenizer = {{.text = R"(\s*[\r\n]+|\s+(?!\S)|\s+)"}};  // tries every end of a run of spaces, ten million at most
+  // Tries every end of a run of spaces, ten million at most.
+  d.pre_tokenizer = {{.text = R"(\s*[\r\n]+|\s+(?!\S)|\s+)"}};
   d.tokens.push_back("\u0120\u0120");
   d.types.push_back(TokenType::normal);
   d.merges = {"\u0120 \u0120"};
