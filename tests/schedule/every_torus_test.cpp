@@ -50,10 +50,13 @@ bool mirrors_its_gather(Op op, ScheduleName name, const Torus& torus) {
 
 TEST_CASE("the checker accepts every schedule on every torus") {
   const bool every = std::getenv("TSRUN_LONG") != nullptr;
-  int checked = 0;
+  int tori = 0;
+  const char* const part = std::getenv("TSRUN_PART");  // i: every eighth torus, so that eight processes share the work
   for (int n = 1; n <= 512; ++n) {
     if (!every && n > 64 && n != 125 && n != 210 && n != 343 && n != 509) continue;
     each_torus(n, [&](const Torus& torus) {
+      ++tori;
+      if (part != nullptr && tori % 8 != std::atoi(part)) return;
       CAPTURE(to_text(torus));
       each_schedule([&](Op op, ScheduleName schedule) {
         CAPTURE(name(op));
@@ -62,11 +65,9 @@ TEST_CASE("the checker accepts every schedule on every torus") {
         if (every && n > 64 && ring && op != Op::all_gather) CHECK(mirrors_its_gather(op, schedule, torus));
         else CHECK_NOTHROW(check_schedule(op, schedule, torus, zyx));
       });
-      ++checked;
     });
   }
-  MESSAGE(checked << " tori");
-  CHECK(checked == (every ? 6552 : 424));
+  CHECK(tori == (every ? 6552 : 424));
 }
 
 TEST_CASE("groups over some of the axes, in any order, stay inside their chips") {
