@@ -9,10 +9,10 @@ TEST_CASE("collectives on 64 ranks") {
     const Mesh mesh(torus, 60);
     for (const AxisStack& group : groups) {
       LinkCounts counts{};
-      gather_numbers(mesh, group, counts);
+      gather_numbers(mesh, group, ScheduleName::ring, counts);
       scatter_numbers(mesh, group, ScheduleName::ring, counts);
       scatter_in_order(mesh, group, counts);
-      exchange_numbers(mesh, group, counts);
+      exchange_numbers(mesh, group, ScheduleName::direct, counts);
       reduce_numbers(mesh, group, ScheduleName::ring, 7, counts);
       reduce_numbers(mesh, group, ScheduleName::line, 7, counts);
     }

@@ -12,58 +12,55 @@ int world_size() {
   return n;
 }
 
+// visit(mesh, group, schedule) for every torus of the ranks, every group and every schedule that serves the collective.
+template <class Visit>
+void everywhere(Op collective, Visit visit) {
+  for (const Torus& torus : tori_of(world_size())) {
+    CAPTURE(to_text(torus));
+    const Mesh mesh(torus, 60);
+    for (const AxisStack& group : groups)
+      each_schedule(collective, [&](ScheduleName schedule) {
+        CAPTURE(name(schedule));
+        visit(mesh, group, schedule);
+      });
+  }
+}
+
 }  // namespace
 
-TEST_CASE("all_gather gives every chip of a group all blocks, in the order of the stack") {
-  for (const Torus& torus : tori_of(world_size())) {
-    const Mesh mesh(torus, 60);
-    for (const AxisStack& group : groups) {
-      LinkCounts counts{};
-      gather_numbers(mesh, group, counts);
-    }
-  }
+TEST_CASE("all_gather gives every chip of a group all blocks, in the order of the stack, by every schedule") {
+  LinkCounts counts{};
+  everywhere(Op::all_gather, [&](const Mesh& mesh, const AxisStack& group, ScheduleName schedule) {
+    gather_numbers(mesh, group, schedule, counts);
+  });
 }
 
-TEST_CASE("reduce_scatter gives every chip the sum of its own block") {
-  for (const Torus& torus : tori_of(world_size())) {
-    const Mesh mesh(torus, 60);
-    for (const AxisStack& group : groups) {
-      LinkCounts counts{};
-      scatter_numbers(mesh, group, ScheduleName::ring, counts);
-    }
-  }
+TEST_CASE("reduce_scatter gives every chip the sum of its own block, by every schedule") {
+  LinkCounts counts{};
+  everywhere(Op::reduce_scatter, [&](const Mesh& mesh, const AxisStack& group, ScheduleName schedule) {
+    scatter_numbers(mesh, group, schedule, counts);
+  });
 }
 
-TEST_CASE("all_to_all brings every chip its part of the split dimension from every chip") {
-  for (const Torus& torus : tori_of(world_size())) {
-    const Mesh mesh(torus, 60);
-    for (const AxisStack& group : groups) {
-      LinkCounts counts{};
-      exchange_numbers(mesh, group, counts);
-    }
-  }
+TEST_CASE("all_to_all brings every chip its part of the split dimension from every chip, by every schedule") {
+  LinkCounts counts{};
+  everywhere(Op::all_to_all, [&](const Mesh& mesh, const AxisStack& group, ScheduleName schedule) {
+    exchange_numbers(mesh, group, schedule, counts);
+  });
+}
+
+TEST_CASE("all_reduce sums any number of elements, fewer than chips too, by every schedule") {
+  LinkCounts counts{};
+  everywhere(Op::all_reduce, [&](const Mesh& mesh, const AxisStack& group, ScheduleName schedule) {
+    for (const std::int64_t elements : {1, 2, 7, 24}) reduce_numbers(mesh, group, schedule, elements, counts);
+  });
 }
 
 TEST_CASE("a direct scatter adds in the order of the chips, whichever chip has the block") {
   for (const Torus& torus : tori_of(world_size())) {
     const Mesh mesh(torus, 60);
-    for (const AxisStack& group : groups) {
-      LinkCounts counts{};
-      scatter_numbers(mesh, group, ScheduleName::direct, counts);
-      scatter_in_order(mesh, group, counts);
-    }
-  }
-}
-
-TEST_CASE("all_reduce sums any number of elements, fewer than chips too") {
-  for (const Torus& torus : tori_of(world_size())) {
-    const Mesh mesh(torus, 60);
-    for (const AxisStack& group : groups)
-      for (const std::int64_t elements : {1, 2, 7, 24}) {
-        LinkCounts counts{};
-        for (const ScheduleName schedule : {ScheduleName::ring, ScheduleName::line})
-          reduce_numbers(mesh, group, schedule, elements, counts);
-      }
+    LinkCounts counts{};
+    for (const AxisStack& group : groups) scatter_in_order(mesh, group, counts);
   }
 }
 
@@ -72,7 +69,7 @@ TEST_CASE("counted bytes are those of the schedule") {
     const Mesh mesh(torus, 60);
     for (const AxisStack& group : groups) {
       LinkCounts counts{};
-      gather_numbers(mesh, group, counts);
+      gather_numbers(mesh, group, ScheduleName::ring, counts);
       std::int64_t bytes = 0;
       for (const auto& axis : counts)
         for (const LinkCount& link : axis) bytes += link.bytes;
