@@ -58,8 +58,8 @@ const GgufTensor* Gguf::tensor(std::string_view name) const {
   return found == by_name_.end() ? nullptr : &tensors_[found->second];
 }
 
-std::vector<StoredTensor> Gguf::stored() const {
-  std::vector<StoredTensor> out;
+std::vector<FileTensor> Gguf::stored() const {
+  std::vector<FileTensor> out;
   for (const GgufTensor& t : tensors_) {
     std::vector<std::uint64_t> shape(t.shape.rbegin(), t.shape.rend());
     while (shape.size() > 1 && shape.front() == 1) shape.erase(shape.begin());

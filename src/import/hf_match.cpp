@@ -10,7 +10,7 @@ namespace tsrun {
 namespace {
 
 TensorTable table_of(const std::vector<Safetensors>& shards, const std::string& where) {
-  std::vector<StoredTensor> all;
+  std::vector<FileTensor> all;
   for (const Safetensors& shard : shards) all.insert(all.end(), shard.tensors().begin(), shard.tensors().end());
   return {std::move(all), where};
 }
@@ -18,13 +18,13 @@ TensorTable table_of(const std::vector<Safetensors>& shards, const std::string& 
 // Folders of a bare model leave the family's prefix out: h.0.ln_1.weight for transformer.h.0.ln_1.weight.
 bool leaves_out(const TensorTable& table, std::string_view prefix) {
   return std::none_of(table.all().begin(), table.all().end(),
-                      [prefix](const StoredTensor& t) { return t.name.starts_with(prefix); });
+                      [prefix](const FileTensor& t) { return t.name.starts_with(prefix); });
 }
 std::string_view without(std::string_view prefix, std::string_view pattern) {
   return pattern.starts_with(prefix) ? pattern.substr(prefix.size()) : pattern;
 }
 
-bool same_bytes(const StoredTensor& a, const StoredTensor& b) {
+bool same_bytes(const FileTensor& a, const FileTensor& b) {
   if (a.shape != b.shape || a.type_name != b.type_name) return false;
   std::vector<std::byte> one(std::size_t{1} << 20), other(one.size());
   for (std::uint64_t at = 0; at < a.bytes; at += one.size()) {
@@ -39,8 +39,8 @@ bool same_bytes(const StoredTensor& a, const StoredTensor& b) {
 // A tied unembedding is sometimes written all the same. Returns its name, or nothing.
 std::string tied_copy(const TensorTable& table, std::span<const TensorName> names, const ModelConfig& config) {
   if (!config.tied) return {};
-  const StoredTensor* const embed = find_stored(table, names, Weight::embed, -1);
-  const StoredTensor* const unembed = find_stored(table, names, Weight::unembed, -1);
+  const FileTensor* const embed = find_stored(table, names, Weight::embed, -1);
+  const FileTensor* const unembed = find_stored(table, names, Weight::unembed, -1);
   if (!embed || !unembed) return {};
   if (!same_bytes(*embed, *unembed))
     refuse({.what = text("the embedding is tied, but ", unembed->name, " is another than ", embed->name),

@@ -33,7 +33,7 @@ void require_shape(const TensorTable& table, const Match& m) {
 }
 
 void require_type(const TensorTable& table, const Match& m) {
-  const StoredTensor& stored = m.stored;
+  const FileTensor& stored = m.stored;
   if (!stored.type)
     refuse({.what = text("the tensor ", stored.name, " is of type ", stored.type_name, ", which tsrun does not read"),
             .where = table.where(), .next = "give the model in F32, F16 or BF16"});
@@ -63,7 +63,7 @@ Match match_one(const TensorTable& table, const Family& family, const ModelConfi
   const TensorName* const name = find_present(table, family.names, spec.weight, spec.layer);
   if (!name) lacks(table, family, spec);
   const std::string full = expand(name->pattern, spec.layer);
-  const StoredTensor* const stored = table.find(full);
+  const FileTensor* const stored = table.find(full);
   Match m;
   m.stored = *stored;
   m.order = row_order(name->fusing, spec, config);
@@ -92,17 +92,17 @@ Match match_one(const TensorTable& table, const Family& family, const ModelConfi
 
 }  // namespace
 
-TensorTable::TensorTable(std::vector<StoredTensor> tensors, std::string where)
+TensorTable::TensorTable(std::vector<FileTensor> tensors, std::string where)
     : tensors_(std::move(tensors)), where_(std::move(where)) {
   for (std::size_t i = 0; i < tensors_.size(); ++i) by_name_.emplace(tensors_[i].name, i);
 }
 
-const StoredTensor* TensorTable::find(std::string_view name) const {
+const FileTensor* TensorTable::find(std::string_view name) const {
   const auto found = by_name_.find(name);
   return found == by_name_.end() ? nullptr : &tensors_[found->second];
 }
 
-const StoredTensor* find_stored(const TensorTable& table, std::span<const TensorName> names, Weight weight, int layer) {
+const FileTensor* find_stored(const TensorTable& table, std::span<const TensorName> names, Weight weight, int layer) {
   const TensorName* const name = find_present(table, names, weight, layer);
   return name ? table.find(expand(name->pattern, layer)) : nullptr;
 }
@@ -117,7 +117,7 @@ std::vector<Match> match_tensors(const TensorTable& table, const Family& family,
     // A name of last resort may be another tensor's own.
     if (!wanted.insert(m.stored.name).second && is_whole) lacks(table, family, spec);
   }
-  for (const StoredTensor& stored : table.all())
+  for (const FileTensor& stored : table.all())
     if (!wanted.contains(stored.name) && !family.is_ignored(stored.name))
       refuse({.what = text("the tensor ", printable(stored.name), " belongs to no ", family.name, " that tsrun knows"),
               .where = table.where(),

@@ -17,23 +17,23 @@ namespace tsrun {
 // All tensors of a source, by name.
 class TensorTable {
  public:
-  TensorTable(std::vector<StoredTensor> tensors, std::string where);
+  TensorTable(std::vector<FileTensor> tensors, std::string where);
   const std::string& where() const { return where_; }
-  const std::vector<StoredTensor>& all() const { return tensors_; }
-  const StoredTensor* find(std::string_view name) const;
+  const std::vector<FileTensor>& all() const { return tensors_; }
+  const FileTensor* find(std::string_view name) const;
 
  private:
-  std::vector<StoredTensor> tensors_;
+  std::vector<FileTensor> tensors_;
   std::map<std::string, std::size_t, std::less<>> by_name_;
   std::string where_;
 };
 
 // The tensor of the first of the family's names that is there; nullptr if none is.
-const StoredTensor* find_stored(const TensorTable& table, std::span<const TensorName> names, Weight weight, int layer);
+const FileTensor* find_stored(const TensorTable& table, std::span<const TensorName> names, Weight weight, int layer);
 
 struct Match {
   SourceTensor tensor;
-  StoredTensor stored;
+  FileTensor stored;
   RowOrder order;
   bool transposed = false;
 };

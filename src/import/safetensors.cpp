@@ -38,11 +38,11 @@ class HeaderReader {
  public:
   explicit HeaderReader(const Bytes& bytes) : bytes_(bytes) {}
 
-  std::vector<StoredTensor> read() {
+  std::vector<FileTensor> read() {
     const Json header = parse_header();
     for (const auto& [name, value] : header.items())
       if (name != "__metadata__") read_tensor(name, value);
-    std::sort(tensors_.begin(), tensors_.end(), [](const StoredTensor& a, const StoredTensor& b) {
+    std::sort(tensors_.begin(), tensors_.end(), [](const FileTensor& a, const FileTensor& b) {
       return std::pair(a.offset, a.bytes) < std::pair(b.offset, b.bytes);
     });
     require_filled();
@@ -60,12 +60,12 @@ class HeaderReader {
   Json parse_header();
   void read_tensor(const std::string& name, const Json& value);
   std::vector<std::uint64_t> whole_numbers(const std::string& name, const Json& value, const char* field) const;
-  std::uint64_t bytes_asked_for(const StoredTensor& tensor) const;
+  std::uint64_t bytes_asked_for(const FileTensor& tensor) const;
   void require_filled() const;
 
   const Bytes& bytes_;
   std::uint64_t data_ = 0;  // where the tensors' bytes begin
-  std::vector<StoredTensor> tensors_;
+  std::vector<FileTensor> tensors_;
 };
 
 Json HeaderReader::parse_header() {
@@ -85,7 +85,7 @@ void HeaderReader::read_tensor(const std::string& name, const Json& value) {
   if (name.empty()) damaged("a tensor has no name");
   if (!value.is_object() || !value.contains("dtype") || !value["dtype"].is_string())
     damaged_tensor(name, "has no type (dtype)");
-  StoredTensor tensor;
+  FileTensor tensor;
   tensor.name = name;
   tensor.type_name = value["dtype"].get<std::string>();
   tensor.type = readable_type(tensor.type_name);
@@ -123,7 +123,7 @@ std::vector<std::uint64_t> HeaderReader::whole_numbers(const std::string& name, 
   return out;
 }
 
-std::uint64_t HeaderReader::bytes_asked_for(const StoredTensor& tensor) const {
+std::uint64_t HeaderReader::bytes_asked_for(const FileTensor& tensor) const {
   const auto* const type = std::find_if(std::begin(element_types), std::end(element_types),
                                         [&](const ElementType& t) { return t.name == tensor.type_name; });
   if (type == std::end(element_types))
@@ -139,7 +139,7 @@ std::uint64_t HeaderReader::bytes_asked_for(const StoredTensor& tensor) const {
 // The tensors, ordered by place, follow one another from the first byte of the data to the last.
 void HeaderReader::require_filled() const {
   std::uint64_t at = data_;
-  for (const StoredTensor& tensor : tensors_) {
+  for (const FileTensor& tensor : tensors_) {
     const Numbers numbers{{"begins at byte", number(tensor.offset)}, {"those before end at", number(at)}};
     if (tensor.offset < at) damaged_tensor(tensor.name, "overlaps the one before it", numbers);
     if (tensor.offset > at) damaged_tensor(tensor.name, "leaves a hole before it", numbers);

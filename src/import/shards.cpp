@@ -49,7 +49,7 @@ void hold_against(const std::map<std::string, std::string>& index, const Folder&
   };
   std::set<std::string> found;
   for (const Safetensors& shard : shards)
-    for (const StoredTensor& tensor : shard.tensors()) {
+    for (const FileTensor& tensor : shard.tensors()) {
       const auto said = index.find(tensor.name);
       if (said == index.end())
         contradicts(text("the tensor ", printable(tensor.name), " of ", file_name(shard), " is not in the index"), {});

@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::int64_t read_at_once = 1 << 20;  // bytes of the file in memory beside the rows asked for
 
-void read_at(const StoredTensor& stored, std::int64_t offset, std::span<std::byte> out) {
+void read_at(const FileTensor& stored, std::int64_t offset, std::span<std::byte> out) {
   stored.file->read(stored.offset + static_cast<std::uint64_t>(offset), out);
 }
 

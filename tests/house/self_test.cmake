@@ -45,6 +45,7 @@ build_house()
 expect(includes "")
 expect(headers "")
 expect(rooms "")
+expect(names "")
 
 # Includes that point up, sideways or nowhere.
 plant(includes src/core/p.cpp "#include \"tsrun/layout/b.hpp\"\n" "core .floor 0. may not know layout")
@@ -74,6 +75,14 @@ plant(includes src/planner/p.cpp "#include <sys/stat.h>\n" "planner is pure")
 plant(headers include/tsrun/core/p.hpp "#pragma once\ninline std::string p() { return {}; }\n" "core/p.hpp does not compile alone")
 plant(headers include/tsrun/core/p.hpp "struct P {};\n" "core/p.hpp does not compile alone")
 plant(headers include/tsrun/core/p.hpp "#pragma once\n#include \"tsrun/layout/b.hpp\"\n" "core/p.hpp does not compile alone")
+
+# A name that two modules define.
+build_house()
+file(WRITE ${WORK}/include/tsrun/cost/d.hpp "#pragma once\nnamespace tsrun {\nstruct A {\n};\n}\n")
+file(WRITE ${WORK}/src/store/d.hpp "#pragma once\nnamespace tsrun {\nclass A final : B {\n};\n}\n")
+expect(names "tsrun::A is defined in include/tsrun/cost/d.hpp and in src/store/d.hpp")
+file(WRITE ${WORK}/src/store/d.hpp "#pragma once\nnamespace tsrun {\nstruct A;\n}\n")
+expect(names "")
 
 # Things that lie around, and files that have grown.
 plant(rooms notes.txt "" "notes.txt has no place at the top level")

@@ -44,12 +44,12 @@ std::string with_twice(const SafetensorsImage& image, const std::string& name) {
 TEST_CASE("tensors of every shape are found where they lie, those of unread types too") {
   const Safetensors file = read_bytes(small().bytes());
   REQUIRE(file.tensors().size() == 5);
-  const auto named = [&](std::string_view name) -> const StoredTensor& {
-    for (const StoredTensor& t : file.tensors())
+  const auto named = [&](std::string_view name) -> const FileTensor& {
+    for (const FileTensor& t : file.tensors())
       if (t.name == name) return t;
     throw std::logic_error("no such tensor");
   };
-  const StoredTensor& first = named("first");
+  const FileTensor& first = named("first");
   CHECK(first.shape == std::vector<std::uint64_t>{2, 5});
   CHECK(first.type_name == "F32");
   REQUIRE(first.type != nullptr);
@@ -143,7 +143,7 @@ TEST_CASE("a header with any byte changed is refused, or describes tensors that 
       changed[at] = change;
       try {
         const Safetensors file = read_bytes(image.bytes(changed));
-        for (const StoredTensor& t : file.tensors()) {
+        for (const FileTensor& t : file.tensors()) {
           Image all(static_cast<std::size_t>(t.bytes));
           t.file->read(t.offset, all);
         }

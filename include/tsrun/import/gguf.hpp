@@ -55,7 +55,7 @@ class Gguf {
   const std::map<std::string, GgufValue, std::less<>>& values() const { return values_; }
   const std::vector<GgufTensor>& tensors() const { return tensors_; }
   const GgufTensor* tensor(std::string_view name) const;
-  std::vector<StoredTensor> stored() const;  // all tensors, as long as the file is open
+  std::vector<FileTensor> stored() const;  // all tensors, as long as the file is open
 
   // The value of a key, or nothing where the file has no such key. A value of another kind, a negative or infinite
   // number, or text that is not UTF-8 is refused.

@@ -23,11 +23,11 @@ class Safetensors {
   explicit Safetensors(std::unique_ptr<const Bytes> bytes);
 
   const std::string& where() const { return bytes_->name(); }
-  const std::vector<StoredTensor>& tensors() const { return tensors_; }  // by place in the file
+  const std::vector<FileTensor>& tensors() const { return tensors_; }  // by place in the file
 
  private:
   std::unique_ptr<const Bytes> bytes_;
-  std::vector<StoredTensor> tensors_;
+  std::vector<FileTensor> tensors_;
 };
 
 }  // namespace tsrun

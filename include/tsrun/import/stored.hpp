@@ -10,7 +10,7 @@
 
 namespace tsrun {
 
-struct StoredTensor {
+struct FileTensor {
   std::string name;
   std::vector<std::uint64_t> shape;  // outermost first; [rows][columns] of a matrix
   std::string type_name;             // "Q4_1", "BF16", "I64"

@@ -1,0 +1,26 @@
+# cmake -D ROOT=... -P names.cmake: no two headers define the same name in the same namespace. Modules that never meet in
+# one source file still meet in the linker, which keeps one of the two without a word.
+cmake_minimum_required(VERSION 3.20)
+
+set(faults)
+file(GLOB_RECURSE headers RELATIVE ${ROOT} ${ROOT}/include/*.hpp ${ROOT}/src/*.hpp)
+foreach(header ${headers})
+  file(READ ${ROOT}/${header} text)
+  string(REGEX MATCH "\nnamespace ([a-z_:]+) {" found "${text}")
+  set(space "${CMAKE_MATCH_1}")
+  string(REGEX MATCHALL "\n(struct|class|enum class) [A-Za-z_]+[^;\n(]*{" definitions "${text}")
+  foreach(definition ${definitions})
+    string(REGEX MATCH "(struct|enum class|class) ([A-Za-z_]+)" found "${definition}")
+    set(key "${space}_${CMAKE_MATCH_2}")
+    string(REPLACE ":" "_" key "${key}")
+    if(DEFINED defined_${key})
+      list(APPEND faults "${space}::${CMAKE_MATCH_2} is defined in ${defined_${key}} and in ${header}")
+    endif()
+    set(defined_${key} ${header})
+  endforeach()
+endforeach()
+
+if(faults)
+  list(JOIN faults "\n" text)
+  message(FATAL_ERROR "${text}")
+endif()
