@@ -47,7 +47,8 @@ TEST_CASE("matrices are quantised as asked, vectors and both ends with care, and
   CHECK(generated(model)[0]["tokens"].size() == 12);
   const Json int4 = convert(golden + "llama", model, "--dtype int4");
   CHECK(int4["types"] == Json{{"BF16->int4", 12}, {"BF16->int8", 1}, {"BF16->bf16", 7}});
-  for (const Json& t : inspect(model)["tensors"])
+  const Json inspected = inspect(model);
+  for (const Json& t : inspected["tensors"])
     if (t["name"] == "/embed") CHECK(t["dtype"] == "int8");
   CHECK(generated(model)[0]["tokens"].size() == 12);
   CHECK(convert(golden + "llama", model, "--dtype f32")["types"]["BF16->f32"] == 15);
