@@ -50,6 +50,11 @@ void adjust_smollm3(const HfConfig& file, ModelConfig& c) {
   c.nope_every = every_nth(unrotated, file, "an irregular pattern of layers without positions", "no_rope_layers");
 }
 
+// PaLM was never published as a folder: its fields are called as Llama's, and the one of its block as GPT-NeoX's.
+void adjust_palm(const HfConfig& file, ModelConfig& c) {
+  if (!file.boolean("use_parallel_residual").value_or(true)) c.block = Block::serial;
+}
+
 void adjust_gpt_neox(const HfConfig& file, ModelConfig& c) {
   c.block = file.boolean("use_parallel_residual").value_or(true) ? Block::parallel : Block::serial;
   c.two_norms = c.block == Block::parallel;
@@ -132,6 +137,9 @@ const std::vector<HfFamily>& rows() {
       {.model_type = "smollm3", .class_name = "SmolLM3ForCausalLM",
        .facts = {.norm_epsilon = 1e-6, .tied = true, .rope_base = 2e6}, .keys = llama_keys,
        .tensors = hf::llama_names(), .prefix = "model.", .adjust = adjust_smollm3},
+      {.model_type = "palm", .class_name = "PaLMForCausalLM",
+       .facts = {.norm_epsilon = 1e-6, .norm_offset = 1, .block = Block::parallel, .tied = true},
+       .tensors = hf::llama_names(), .prefix = "model.", .adjust = adjust_palm},
       {.model_type = "starcoder2", .class_name = "Starcoder2ForCausalLM",
        .facts = {.norm = Norm::layer, .norm_bias = true, .activation = Activation::gelu_tanh, .gated = false,
                  .tied = true},

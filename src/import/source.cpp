@@ -85,6 +85,18 @@ std::string last_part(const std::string& path) {
   return name.empty() ? "model" : is_plain(name) ? name : printable(name);
 }
 
+struct HfModel {
+  ModelConfig config;
+  const HfFamily* family;
+};
+HfModel read_facts(const Bytes& bytes) {
+  const Json json = read_object(bytes);
+  const HfConfig file(json, bytes.name());
+  const HfFamily& family = hf_family_of(file);
+  check_fields(file);
+  return {read_config(file, family), &family};
+}
+
 class HfSource final : public MatchedSource {
  public:
   explicit HfSource(const Folder& folder) {
@@ -92,14 +104,10 @@ class HfSource final : public MatchedSource {
     if (!bytes)
       refuse({.what = "the folder has no config.json", .where = folder.name(),
               .next = "give a GGUF file or a Hugging Face folder"});
-    const Json json = read_object(*bytes);
-    const HfConfig file(json, bytes->name());
-    const HfFamily& family = hf_family_of(file);
-    check_fields(file);
-    ModelConfig config = read_config(file, family);
+    auto [config, family] = read_facts(*bytes);
     config.name = last_part(folder.name());
     shards_ = open_shards(folder);
-    std::vector<Match> matches = match_hf_tensors(shards_, folder.name(), family, config);
+    std::vector<Match> matches = match_hf_tensors(shards_, folder.name(), *family, config);
     set(std::move(config), read_tokenizer(folder), std::move(matches));
   }
 
@@ -127,6 +135,14 @@ std::unique_ptr<ModelSource> open_source(const Folder& folder) { return std::mak
 
 std::unique_ptr<ModelSource> open_source(std::unique_ptr<const Bytes> bytes) {
   return std::make_unique<GgufSource>(std::move(bytes));
+}
+
+ModelConfig read_hf_config(const std::string& path) {
+  ModelConfig config = read_facts(*open_bytes(path)).config;
+  const std::filesystem::path file(path);
+  config.name = last_part(file.filename() == "config.json" ? std::filesystem::absolute(file).parent_path().string()
+                                                           : file.stem().string());
+  return config;
 }
 
 }  // namespace tsrun

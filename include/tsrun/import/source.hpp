@@ -52,4 +52,8 @@ std::unique_ptr<ModelSource> open_source(const std::string& path);
 std::unique_ptr<ModelSource> open_source(std::unique_ptr<const Bytes> bytes);
 std::unique_ptr<ModelSource> open_source(const Folder& folder);
 
+// What a Hugging Face config.json says, without weights beside it. The model is called as the file is, or as its folder
+// where the file is called config.json. Refuses as open_source does.
+ModelConfig read_hf_config(const std::string& path);
+
 }  // namespace tsrun
