@@ -188,24 +188,32 @@ void Collectives::unpack(const Schedule& s, const SlotBytes& slots, std::span<co
 }
 
 // Where a number lies in the buffer does not matter as long as it is the same place on every chip.
-void Collectives::reduce_all(const Schedule& schedule, const Strided& numbers, LinkCounts& counts) {
-  const std::int64_t whole = numbers.block_bytes();
-  const std::int64_t block_bytes = ceil_div(numbers.outer * numbers.width, schedule.blocks) * numbers.element;
+void Collectives::reduce_all(const Schedule& schedule, std::span<const Strided> tensors, LinkCounts& counts) {
+  std::int64_t whole = 0;
+  for (const Strided& t : tensors) whole += t.block_bytes();
+  const std::int64_t element = tensors[0].element, block_bytes = ceil_div(whole / element, schedule.blocks) * element;
   const std::int64_t padded = block_bytes * schedule.blocks;
-  auto* const out = static_cast<std::byte*>(numbers.out);
-  buffer_ = out;
-  if (padded > whole) {
+  buffer_ = static_cast<std::byte*>(tensors[0].out);
+  if (padded > whole || tensors.size() > 1) {
     grow(blocks_, padded);
     buffer_ = blocks_.data();
     std::fill(buffer_ + whole, buffer_ + padded, std::byte{0});
   }
-  if (buffer_ != numbers.in) copy_bytes(buffer_, static_cast<const std::byte*>(numbers.in), whole);
+  std::byte* part = buffer_;
+  for (const Strided& t : tensors) {
+    if (part != t.in) copy_bytes(part, static_cast<const std::byte*>(t.in), t.block_bytes());
+    part += t.block_bytes();
+  }
   walk(schedule, {schedule, block_bytes}, counts);
-  if (buffer_ != out) copy_bytes(out, buffer_, whole);
+  part = buffer_;
+  for (const Strided& t : tensors) {
+    if (part != t.out) copy_bytes(static_cast<std::byte*>(t.out), part, t.block_bytes());
+    part += t.block_bytes();
+  }
 }
 
 void Collectives::run(const Schedule& schedule, std::span<const Strided> tensors, LinkCounts& counts) {
-  if (schedule.collective == Op::all_reduce) return reduce_all(schedule, tensors[0], counts);
+  if (schedule.collective == Op::all_reduce) return reduce_all(schedule, tensors, counts);
   std::int64_t bytes = 0;
   for (const Strided& t : tensors) bytes += t.block_bytes();
   const SlotBytes slots(schedule, bytes);

@@ -87,8 +87,7 @@ StepWriter::Values AttentionRoute::replicated_kv(StepWriter& w, ValueId x) const
   const ValueId rows = w.slice(x, axis_order.only(N - A - layout.gathered), Dim::B, axis_order.only(N & A));
   const std::vector<Product> kv = {{Weight::attn_k, "k"}, {Weight::attn_v, "v"}};
   if (N.contains(A)) return w.matmul_scatter(rows, kv, axis_order.only(A), {Dim::B, Dim::B});
-  const StepWriter::Values partial = w.matmul_scatter(rows, kv, {}, {Dim::B, Dim::B});
-  return {w.all_reduce(partial[0]), w.all_reduce(partial[1])};
+  return w.all_reduce(w.matmul_scatter(rows, kv, {}, {Dim::B, Dim::B}));
 }
 
 ValueId AttentionRoute::back(StepWriter& w, ValueId heads) const {

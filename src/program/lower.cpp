@@ -72,7 +72,7 @@ class Lowering {
     }
     const ValueId out = w_.make(op == Op::sum ? "mean" : "square", s.then({Dim::T, {}}).with_partial(cut));
     w_.step(op, {x}, {out});
-    return w_.all_reduce(out);
+    return w_.all_reduce({out})[0];
   }
   // What the statistics of a norm are taken of, and the sum of its squares.
   struct Measured {
@@ -240,7 +240,7 @@ class Lowering {
                                              .with(Dim::E, part(x).axes(Dim::E))
                                              .with_partial(part(x).axes(Dim::L).set()));
     w_.step(Op::pick, {x}, {last});
-    return part(last).partial().empty() ? last : w_.all_reduce(last);
+    return part(last).partial().empty() ? last : w_.all_reduce({last})[0];
   }
   // Back to the cut of the stored weights: every token on every chip, E over A.
   ValueId stationary(ValueId x) {

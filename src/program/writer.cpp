@@ -135,9 +135,14 @@ StepWriter::Values StepWriter::all_to_all(const Values& in, const AxisStack& gro
   return out;
 }
 
-ValueId StepWriter::all_reduce(ValueId in) {
-  const AxisStack group = axis_order.reversed().only(part(in).partial());
-  return moved(Op::all_reduce, {in}, group, {}, schedules_.all_reduce, {part(in).with_partial({})})[0];
+StepWriter::Values StepWriter::all_reduce(const Values& in) {
+  const AxisSet over = part(in[0]).partial();
+  std::vector<Partition> after;
+  for (const ValueId v : in) {
+    check(part(v).partial() == over, "sums that are all-reduced together are partial over the same axes");
+    after.push_back(part(v).with_partial({}));
+  }
+  return moved(Op::all_reduce, in, axis_order.reversed().only(over), {}, schedules_.all_reduce, after);
 }
 
 ValueId StepWriter::slice(ValueId in, const AxisStack& group, Dim dim, const AxisStack& holes) {

@@ -41,7 +41,7 @@ class StepWriter {
   Values all_gather(const Values& in, const AxisStack& group, const std::vector<Dim>& dims);
   Values reduce_scatter(const Values& in, const AxisStack& group, const std::vector<Dim>& dims);
   Values all_to_all(const Values& in, const AxisStack& group, const std::vector<Dim>& from, const std::vector<Dim>& to);
-  ValueId all_reduce(ValueId in);
+  Values all_reduce(const Values& in);
   // My part of a dimension that is replicated over the group, around holes that are opened first.
   ValueId slice(ValueId in, const AxisStack& group, Dim dim, const AxisStack& holes = {});
 

@@ -139,9 +139,9 @@ inline void reduce_numbers(const Mesh& mesh, const AxisStack& group, ScheduleNam
                            LinkCounts& counts) {
   Collectives collectives(mesh);
   const int chips = mesh.torus().size(group), own = block_of(mesh.torus(), group, mesh.coord());
-  std::vector<float> in(static_cast<std::size_t>(elements)), out(in.size());
+  std::vector<float> in(static_cast<std::size_t>(elements + 3)), out(in.size());
   for (std::size_t i = 0; i < in.size(); ++i) in[i] = share(own, chips) * static_cast<float>(i + 1);
-  const Strided tensor[] = {{1, elements, in.data(), out.data()}};
+  const Strided tensor[] = {{1, elements, in.data(), out.data()}, {1, 3, in.data() + elements, out.data() + elements}};
   collectives.run(schedule_of(Op::all_reduce, schedule, mesh.torus(), group, mesh.coord()), tensor, counts);
   for (std::size_t i = 0; i < in.size(); ++i)
     CHECK_MESSAGE(out[i] == shares(chips) * static_cast<float>(i + 1), addends_in(out[i], static_cast<float>(i + 1), chips));

@@ -43,13 +43,13 @@ class Collectives {
 
   // all_gather: in is one block, out all of them. reduce_scatter: in is all blocks, out this chip's, summed. all_to_all:
   // in and out are all blocks, of the chips they go to and of those they come from. all_reduce: in and out are as many
-  // numbers, [1][width] with width the whole count; it is cut into blocks here. What is added is f32.
+  // numbers, [1][width] with width the whole count; all together are cut into blocks here. What is added is f32.
   void run(const Schedule& schedule, std::span<const Strided> tensors, LinkCounts& counts);
 
   double waited() const { return waited_; }  // seconds in which this rank had nothing to do but wait for messages
 
  private:
-  void reduce_all(const Schedule& schedule, const Strided& numbers, LinkCounts& counts);
+  void reduce_all(const Schedule& schedule, std::span<const Strided> tensors, LinkCounts& counts);
   void pack(const Schedule& schedule, const SlotBytes& slots, std::span<const Strided> tensors);
   void unpack(const Schedule& schedule, const SlotBytes& slots, std::span<const Strided> tensors);
   void walk(const Schedule& schedule, const SlotBytes& slots, LinkCounts& counts);
