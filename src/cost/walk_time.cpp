@@ -1,0 +1,129 @@
+#include "tsrun/cost/walk_time.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <map>
+
+namespace tsrun {
+namespace {
+
+bool is_ring(ScheduleName s) { return s <= ScheduleName::rotated; }
+
+// Every chip of such a walk does the same at another place.
+bool is_symmetric(ScheduleName s) { return is_ring(s) || s == ScheduleName::direct || s == ScheduleName::hop_by_hop; }
+
+// Bytes over each link, by axis, direction and the place of the link's sender.
+class Links {
+ public:
+  explicit Links(const Torus& torus, bool wraps)
+      : torus_(torus), wraps_(wraps), bytes_(static_cast<std::size_t>(torus.size()) * 6) {}
+
+  // Along one axis, `links` further (negative: back); gives the hops.
+  int send(Coord& at, Axis a, int links, double bytes) {
+    const int k = torus_.size(a);
+    int way = links;
+    if (!wraps_ && (at.at(a) + way < 0 || at.at(a) + way >= k)) way += way < 0 ? k : -k;
+    for (int i = 0; i < std::abs(way); ++i) {
+      bytes_[index(at, a, way > 0)] += bytes;
+      at.at(a) = (at.at(a) + (way > 0 ? 1 : k - 1)) % k;
+    }
+    return std::abs(way);
+  }
+  double fullest() const { return *std::max_element(bytes_.begin(), bytes_.end()); }
+
+ private:
+  std::size_t index(const Coord& at, Axis a, bool plus) const {
+    return (static_cast<std::size_t>(rank_of(torus_, at)) * 3 + static_cast<std::size_t>(a)) * 2 + (plus ? 1 : 0);
+  }
+  const Torus& torus_;
+  bool wraps_;
+  std::vector<double> bytes_;
+};
+
+int signed_hops(const Move& move) { return move.direction == Direction::plus ? move.hops : -move.hops; }
+
+double share_of(const Blocks& blocks, const Schedule& schedule) {
+  return static_cast<double>(blocks.total()) / schedule.slots();
+}
+
+// Where every chip sends alike and each message takes a way of its own, all links of an axis carry what one chip sends.
+RoundLoad symmetric_load(const Round& round, const Schedule& schedule) {
+  RoundLoad r;
+  std::array<double, 6> load{};
+  const auto add = [&](Axis a, int links, double bytes) {
+    if (links == 0) return;
+    load[static_cast<std::size_t>(a) * 2 + (links > 0 ? 1 : 0)] += bytes * std::abs(links);
+    r.axes = r.axes | AxisSet{a};
+  };
+  for (const Move& move : round) {
+    if (move.send.total() == 0) continue;
+    const double bytes = share_of(move.send, schedule);
+    int hops = 0;
+    for (const Axis a : all_axes) {
+      const int links = a == move.axis ? signed_hops(move) : move.further.at(a);
+      add(a, links, bytes);
+      hops += std::abs(links);
+    }
+    r.hops = std::max(r.hops, hops);
+  }
+  r.load = *std::max_element(load.begin(), load.end());
+  return r;
+}
+
+std::vector<RoundLoad> counted_loads(Op op, ScheduleName name, const Torus& torus, const AxisStack& group, bool wraps) {
+  std::vector<Schedule> walks;
+  std::size_t rounds = 0;
+  for (int rank = 0; rank < torus.size(); ++rank) {
+    walks.push_back(schedule_of(op, name, torus, group, coord_of(torus, rank)));
+    rounds = std::max(rounds, walks.back().rounds.size());
+  }
+  std::vector<RoundLoad> loads;
+  for (std::size_t i = 0; i < rounds; ++i) {
+    Links links(torus, wraps);
+    RoundLoad r;
+    for (int rank = 0; rank < torus.size(); ++rank) {
+      const Schedule& walk = walks[static_cast<std::size_t>(rank)];
+      if (i >= walk.rounds.size()) continue;
+      for (const Move& move : walk.rounds[i]) {
+        if (move.send.total() == 0) continue;
+        Coord at = coord_of(torus, rank);
+        int hops = 0;
+        for (const Axis a : all_axes) {
+          const int further = a == move.axis ? signed_hops(move) : move.further.at(a);
+          if (further == 0) continue;
+          hops += links.send(at, a, further, share_of(move.send, walk));
+          r.axes = r.axes | AxisSet{a};
+        }
+        r.hops = std::max(r.hops, hops);
+      }
+    }
+    r.load = links.fullest();
+    loads.push_back(r);
+  }
+  return loads;
+}
+
+}  // namespace
+
+std::vector<RoundLoad> round_loads(Op op, ScheduleName name, const Torus& torus, const AxisStack& group, bool wraps) {
+  const bool line_ring = !wraps && is_ring(name);
+  if (!is_symmetric(name) || (!wraps && !line_ring)) return counted_loads(op, name, torus, group, wraps);
+  const Schedule walk = schedule_of(op, line_ring ? ScheduleName::ring : name, torus, group, Coord{});
+  std::vector<RoundLoad> loads;
+  for (const Round& round : walk.rounds) loads.push_back(symmetric_load(round, walk));
+  return loads;
+}
+
+WalkTime walk_time(const std::vector<RoundLoad>& rounds, double bytes, double alpha_s, double bytes_per_s,
+                   AxisSet along) {
+  WalkTime t;
+  for (const RoundLoad& r : rounds) {
+    if ((r.axes & along).empty()) continue;
+    t.hops_s += alpha_s * r.hops;
+    t.bytes_s += bytes * r.load / bytes_per_s;
+  }
+  return t;
+}
+
+}  // namespace tsrun
