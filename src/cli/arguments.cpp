@@ -18,12 +18,12 @@ std::string without_dashes(std::string_view option) {
   return std::string(option);
 }
 
-void refuse_not_built(const std::string& command, const std::vector<std::string>& words) {
+void refuse_not_built(const std::string& command, const std::vector<std::string>& words, const po::options_description& options) {
   for (const std::string& word : words) {
     if (word == "--") return;
     if (word.rfind("--", 0) != 0) continue;
     for (const char* name : not_built)
-      if (without_dashes(word) == name)
+      if (without_dashes(word) == name && options.find_nothrow(name, false) == nullptr)
         refuse({.what = tsrun::text("--", name, " is not built yet"),
                 .where = command,
                 .next = tsrun::text("leave it out; tsrun ", command, " --help lists what there is")});
@@ -74,7 +74,7 @@ po::options_description model_options() {
 
 Arguments::Arguments(const std::string& command, const std::vector<std::string>& words,
                      const po::options_description& options, const std::vector<std::string>& places) {
-  refuse_not_built(command, words);
+  refuse_not_built(command, words, options);
   po::positional_options_description order;
   for (const std::string& place : places) order.add(place.c_str(), 1);
   try {

@@ -30,9 +30,10 @@ const Command commands[] = {
      nullptr,
      run_convert},
     {"inspect", "FILE.h5 [options]", "what is in a model file", inspect_options, {"file"}, nullptr, run_inspect},
+    {"validate", "[options]", "the cost model against published measurements", validate_options, {}, nullptr, run_validate},
 };
 // Commands of the contract whose part of tsrun does not exist yet.
-constexpr const char* not_built[] = {"bench", "plan", "simulate", "validate", "calibrate", "scaling"};
+constexpr const char* not_built[] = {"bench", "plan", "simulate", "calibrate", "scaling"};
 
 void print_help() {
   std::cout << "tsrun COMMAND [options]: Transformers on a 3D torus of MPI ranks\n\n";
@@ -59,7 +60,7 @@ const Command& command_of(const std::vector<std::string>& words) {
   const bool later = std::find(std::begin(not_built), std::end(not_built), name) != std::end(not_built);
   refuse({.what = text("\"", name, "\" is ", later ? "not built yet" : "not a command"),
           .where = "tsrun",
-          .next = "choose one of: generate score convert inspect"});
+          .next = "choose one of: generate score convert inspect validate"});
 }
 
 void refuse_several_ranks(const Command& command) {

@@ -26,5 +26,7 @@ po::options_description convert_options();
 int run_convert(const Arguments&, const Console&);
 po::options_description inspect_options();
 int run_inspect(const Arguments&, const Console&);
+po::options_description validate_options();
+int run_validate(const Arguments&, const Console&);
 
 }  // namespace tsrun::cli

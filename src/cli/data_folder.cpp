@@ -1,0 +1,55 @@
+#include "data_folder.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <vector>
+
+#include "tsrun/core/error.hpp"
+#include "tsrun/core/text.hpp"
+
+namespace tsrun::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::vector<fs::path> roots() {
+  std::vector<fs::path> all;
+  if (const char* const told = std::getenv("TSRUN_DATA"); told != nullptr && *told != '\0') all.emplace_back(told);
+  std::error_code failed;
+  const fs::path self = fs::read_symlink("/proc/self/exe", failed);
+  if (!failed) all.push_back(self.parent_path().parent_path() / "share/tsrun");
+  all.emplace_back(TSRUN_SOURCE_DATA);
+  return all;
+}
+
+}  // namespace
+
+std::string data_path(const std::string& name) {
+  std::string looked;
+  for (const fs::path& root : roots()) {
+    std::error_code failed;
+    if (fs::exists(root / name, failed)) return (root / name).string();
+    looked += (looked.empty() ? "" : ", ") + root.string();
+  }
+  refuse({.what = text("there is no ", name, " in ", looked),
+          .where = "data",
+          .next = "set TSRUN_DATA to the folder that holds chips, models and paper"});
+}
+
+std::string named_file(const std::string& folder, const std::string& given, const char* option) {
+  if (given.find('/') != std::string::npos || given.ends_with(".json")) return given;
+  const fs::path in = data_path(folder);
+  if (fs::exists(in / (given + ".json"))) return (in / (given + ".json")).string();
+  std::vector<std::string> known;
+  for (const fs::directory_entry& entry : fs::directory_iterator(in))
+    if (entry.path().extension() == ".json") known.push_back(entry.path().stem().string());
+  std::sort(known.begin(), known.end());
+  std::string list;
+  for (const std::string& name : known) list += (list.empty() ? "" : ", ") + name;
+  refuse({.what = text("\"", given, "\" is not in ", in.string()),
+          .where = option,
+          .next = text("name a file, or one of: ", list)});
+}
+
+}  // namespace tsrun::cli

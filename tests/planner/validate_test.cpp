@@ -1,0 +1,100 @@
+// The cost model against what was measured on TPU v4: as near as it claims, and fitted with few constants, not many.
+#include <doctest/doctest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <map>
+
+#include "tsrun/core/error.hpp"
+#include "tsrun/import/chip_file.hpp"
+#include "tsrun/import/published.hpp"
+#include "tsrun/import/source.hpp"
+#include "tsrun/planner/validate.hpp"
+
+using namespace tsrun;
+
+namespace {
+
+const std::string data = TSRUN_SOURCE_DIR "/data/";
+
+struct Published {
+  std::vector<PublishedPoint> points = read_published(data + "paper");
+  ModelsByName models;
+  Chip chip = read_chip(data + "chips/tpu_v4.json");
+
+  Published() {
+    for (const PublishedPoint& p : points)
+      if (!models.contains(p.model)) models[p.model] = read_hf_config(data + "models/" + p.model + ".json");
+  }
+  std::vector<double> errors() const { return prediction_errors(points, models, chip); }
+};
+
+}  // namespace
+
+TEST_CASE("109 published times are met, and of two layouts that were measured the faster one is predicted faster") {
+  const Published published;
+  std::map<std::string, int> count;
+  for (const PublishedPoint& p : published.points) ++count[p.source];
+  CHECK(count == std::map<std::string, int>{{"fig1_decode", 39},
+                                            {"fig1_prefill", 40},
+                                            {"fig6_decode_1d_2d", 6},
+                                            {"fig7_prefill_mfu", 8},
+                                            {"fig8_attention", 8},
+                                            {"table2_3_operating_points", 8}});
+  const ValidationErrors e = errors_of(published.errors());
+  CHECK(e.mean <= 0.04);
+  CHECK(e.within_8 >= 0.9);
+  CHECK(e.most <= 0.17);
+  std::vector<double> predicted;
+  for (const PublishedPoint& p : published.points)
+    predicted.push_back(predicted_s(p, published.models, published.chip));
+  const LayoutAgreement agreement = layout_agreement(published.points, predicted);
+  CHECK(agreement.of == 11);
+  CHECK(agreement.agree == 11);
+}
+
+TEST_CASE("the constants of tpu_v4.json are those of the fit, and each figure is predicted from the others") {
+  const Published published;
+  const Chip best = fitted(published.chip, published.points, published.models);
+  CHECK(published.chip.efficiency == doctest::Approx(best.efficiency).epsilon(0.01));
+  CHECK(published.chip.alpha_s == doctest::Approx(best.alpha_s).epsilon(0.03));
+  CHECK(published.chip.call_s == doctest::Approx(best.call_s).epsilon(0.03));
+  CHECK(published.chip.passes == doctest::Approx(best.passes).epsilon(0.03));
+  std::vector<double> left_out;
+  for (const LeftOut& source : each_left_out(published.chip, published.points, published.models))
+    left_out.insert(left_out.end(), source.errors.begin(), source.errors.end());
+  CHECK(left_out.size() == published.points.size());
+  CHECK(errors_of(left_out).mean <= 0.05);
+}
+
+TEST_CASE("the errors of a prediction") {
+  const ValidationErrors e = errors_of({0.1, -0.02, 0.06, -0.06});
+  CHECK(e.mean == doctest::Approx(0.06));
+  CHECK(e.most == doctest::Approx(0.1));
+  CHECK(e.bias == doctest::Approx(0.02));
+  CHECK(e.within_8 == doctest::Approx(0.75));
+}
+
+TEST_CASE("a file of measurements that is wrong is refused by line and column") {
+  namespace fs = std::filesystem;
+  const fs::path folder = fs::temp_directory_path() / "tsrun_validate_test";
+  fs::remove_all(folder);
+  fs::copy(data + "paper", folder);
+  const auto with_line = [&](const std::string& line) -> std::string {
+    std::ofstream(folder / "fig8_attention.csv") << "context,multiquery_batch_ms,multiquery_head_ms\n" << line << "\n";
+    try {
+      read_published(folder.string());
+    } catch (const Error& error) {
+      CHECK(error.exit() == Exit::request);
+      return error.what();
+    }
+    return "accepted";
+  };
+  CHECK(with_line("128,3.8,3.5") == "accepted");
+  for (const char* wrong : {"128,3.8", "128,3.8,slow", "128,-1,3.5", "128,nan,3.5", "128,,3.5"}) {
+    const std::string message = with_line(wrong);
+    CAPTURE(message);
+    CHECK(message.find("fig8_attention.csv, line 2") != std::string::npos);
+  }
+  fs::remove_all(folder);
+}
