@@ -1,6 +1,8 @@
 #include "tsrun/model/heads.hpp"
 
 #include <algorithm>
+#include <iterator>
+#include <numeric>
 
 #include "tsrun/core/integer.hpp"
 
@@ -27,13 +29,15 @@ HeadPlacement at_the_end(std::int64_t H, std::int64_t K, int cut) {
 HeadPlacement by_group(std::int64_t H, std::int64_t K, int cut) {
   const std::int64_t g = H / K;
   std::int64_t best_groups = 0, best_size = 0;
-  for (std::int64_t groups = K; groups <= K + cut; ++groups)
-    for (std::int64_t size = g; size <= g + cut; ++size) {
-      if (groups * size % cut != 0) continue;
+  for (std::int64_t groups = K; groups <= K + cut; ++groups) {
+    const std::int64_t step = cut / std::gcd(groups, static_cast<std::int64_t>(cut));
+    for (std::int64_t size = round_up(g, step); size <= g + cut; size += step) {
+      if (best_groups != 0 && groups * size >= best_groups * best_size) break;
       const std::int64_t share = groups * size / cut;
       if (share % size != 0 && size % share != 0) continue;
-      if (best_groups == 0 || groups * size < best_groups * best_size) best_groups = groups, best_size = size;
+      best_groups = groups, best_size = size;
     }
+  }
   std::vector<int> head;
   for (std::int64_t group = 0; group < best_groups; ++group)
     for (std::int64_t i = 0; i < best_size; ++i)
@@ -58,9 +62,9 @@ HeadPlacement place_heads(std::int64_t H, std::int64_t K, int cut) {
 }
 
 std::vector<int> kv_slots(const HeadPlacement& placement, Range positions) {
-  std::vector<int> slots(placement.kv.begin() + positions.begin, placement.kv.begin() + positions.end);
-  std::sort(slots.begin(), slots.end());
-  slots.erase(std::unique(slots.begin(), slots.end()), slots.end());
+  std::vector<int> slots;  // heads stand in the order of their key/value heads
+  std::unique_copy(placement.kv.begin() + positions.begin, placement.kv.begin() + positions.end,
+                   std::back_inserter(slots));
   return slots;
 }
 

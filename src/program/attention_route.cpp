@@ -9,6 +9,10 @@
 namespace tsrun {
 namespace {
 
+bool is_first_along(const Coord& chip, AxisSet axes) {
+  return std::all_of(all_axes.begin(), all_axes.end(), [&](Axis a) { return !axes.contains(AxisSet{a}) || chip.at(a) == 0; });
+}
+
 bool holds_whole(const std::vector<int>& slots, Range columns, std::int64_t Q) {
   return slots.front() * Q >= columns.begin && (slots.back() + 1) * Q <= columns.end;
 }
@@ -61,6 +65,7 @@ void AttentionRoute::place_kv(Program& p) {
   AxisStack whole = heads_;
   for (int rank = 0; rank < p.torus.size(); ++rank) {
     const Coord chip = coord_of(p.torus, rank);
+    if (!is_first_along(chip, axes_xyz - heads_.set())) continue;  // they hold the same heads
     const std::vector<int> slots = kv_slots(p.sizes.heads, shard(p.torus, heads_, chip, p.sizes.heads.padded()));
     p.kv_slots = std::max(p.kv_slots, static_cast<int>(slots.size()));
     while (!holds_whole(slots, shard(p.torus, whole, chip, p.sizes.C), p.config.Q)) whole.pop();
