@@ -42,16 +42,20 @@ bool multiplies(Op op) { return op == Op::matmul || (communicates(op) && !is_col
 
 class Pricing {
  public:
-  Pricing(const Program& p, const Chip& chip, const std::function<DType(const WeightUse&)>& held, DType kv)
-      : p_(p), chip_(chip), held_(held), kv_(kv), wraps_(chip.wraps(p.torus)) {}
+  Pricing(const Program& p, const Chip& chip, const std::function<DType(const WeightUse&)>& held, DType kv,
+          WalkLoads& walks)
+      : p_(p), chip_(chip), held_(held), kv_(kv), walks_(walks), wraps_(chip.wraps(p.torus)) {}
 
   // Seconds of a gather that could pass beside the product that reads it: norms are taken of blocks as they come.
   double could_hide(const Step& s) const {
-    if (s.op != Op::all_gather || chip_.fused != Fused::max) return 0;
-    const auto rounds = round_loads(s.op, s.schedule, p_.torus, walked(s.axes), wraps_);
+    if (chip_.fused != Fused::max || s.dims[0] != Dim::E) return 0;
+    const auto& rounds = walks_.of(s.op, s.schedule, p_.torus, walked(s.axes), wraps_);
     return walk_time(rounds, moved_bytes(s), chip_.alpha_s, chip_.link_bytes_per_s, chip_.overlap).bytes_s;
   }
-  double product_s(const Step& s) const { return product(s).time_s; }
+  // Seconds of a product that its own movement leaves free.
+  double left_beside(const Step& s, const StepPrice& priced) const {
+    return std::max(0.0, product(s).time_s - (priced.communication_s - priced.exposed_communication_s));
+  }
 
   StepPrice step(const Step& s) const {
     if (s.op == Op::attend) return attention(s);
@@ -159,58 +163,80 @@ class Pricing {
     const bool of_weights = s.op == Op::gather_weights;
     const AxisSet beside = of_weights ? axes_xyz : is_collective(s.op) ? AxisSet{} : chip_.overlap;
     const double rate = chip_.link_bytes_per_s * (of_weights ? chip_.efficiency : 1), bytes = moved_bytes(s);
-    const auto rounds = round_loads(collective_of(s.op), s.schedule, p_.torus, walked(s.axes), wraps_);
+    const auto& rounds = walks_.of(collective_of(s.op), s.schedule, p_.torus, walked(s.axes), wraps_);
     const WalkTime all = walk_time(rounds, bytes, chip_.alpha_s, rate),
                    with_product = walk_time(rounds, bytes, chip_.alpha_s, rate, beside);
     const double product_s = r.time_s, bare_s = all.bytes_s - with_product.bytes_s;
     r.communication_s = all.bytes_s;
     r.latency_s = all.hops_s + chip_.call_s;
-    const double both_s = chip_.fused == Fused::max || beside.empty()
-                              ? std::max(product_s, with_product.bytes_s) + with_product.hops_s
-                              : by_chunks(rounds, bytes, rate, beside, product_s);
-    r.time_s = both_s + bare_s + (all.hops_s - with_product.hops_s) + chip_.call_s;
-    r.exposed_communication_s = bare_s + std::max(0.0, with_product.bytes_s - product_s);
+    const Both both = chip_.fused == Fused::max || beside.empty()
+                          ? Both{std::max(product_s, with_product.bytes_s) + with_product.hops_s,
+                                 std::max(0.0, with_product.bytes_s - product_s)}
+                          : by_chunks(rounds, bytes, rate, beside, product_s);
+    r.time_s = both.time_s + bare_s + (all.hops_s - with_product.hops_s) + chip_.call_s;
+    r.exposed_communication_s = both.exposed_s + bare_s;
   }
 
+  // A product and the rounds beside it.
+  struct Both {
+    double time_s = 0;
+    double exposed_s = 0;  // bytes that the product does not hide
+  };
   // The product in one chunk more than there are rounds beside it: one alone, and one beside each round.
-  double by_chunks(const std::vector<RoundLoad>& rounds, double bytes, double rate, AxisSet beside,
-                   double product_s) const {
+  Both by_chunks(const std::vector<RoundLoad>& rounds, double bytes, double rate, AxisSet beside,
+                 double product_s) const {
     const auto is_beside = [&](const RoundLoad& r) { return !(r.axes & beside).empty(); };
     const double chunk_s = product_s / static_cast<double>(1 + std::count_if(rounds.begin(), rounds.end(), is_beside));
-    double sum_s = chunk_s;
-    for (const RoundLoad& r : rounds)
-      if (is_beside(r)) sum_s += std::max(chunk_s, walk_time({r}, bytes, chip_.alpha_s, rate).total());
-    return sum_s;
+    Both both{chunk_s, 0};
+    for (const RoundLoad& r : rounds) {
+      if (!is_beside(r)) continue;
+      const WalkTime round = walk_time({r}, bytes, chip_.alpha_s, rate);
+      both.time_s += std::max(chunk_s, round.total());
+      both.exposed_s += std::max(0.0, round.bytes_s - chunk_s);
+    }
+    return both;
   }
 
   const Program& p_;
   const Chip& chip_;
   const std::function<DType(const WeightUse&)>& held_;
   DType kv_;
+  WalkLoads& walks_;
   bool wraps_;
 };
 
 }  // namespace
 
 // Where the chip says what a pass takes outside its layers, the movements there are part of it.
-PassPrice price(const Program& p, const Chip& chip, const std::function<DType(const WeightUse&)>& held, DType kv) {
-  const Pricing pricing(p, chip, held, kv);
+PassPrice price(const Program& p, const Chip& chip, const std::function<DType(const WeightUse&)>& held, DType kv,
+                WalkLoads& walks) {
+  const Pricing pricing(p, chip, held, kv, walks);
   PassPrice pass;
-  double hidden_s = 0;  // of the last gather
+  std::size_t gather = 0;   // the last in a layer
+  double could_hide_s = 0;  // of it, until a product has read it
   for (const Step& s : p.steps) {
     const bool told = s.layer < 0 && chip.pass_s > 0 && s.op != Op::matmul;
     pass.steps.push_back(told ? StepPrice{} : pricing.step(s));
-    if (s.layer >= 0 && s.op == Op::all_gather) hidden_s = pricing.could_hide(s);
-    if (multiplies(s.op)) {
-      const double saved_s = std::min(hidden_s, pricing.product_s(s));
-      pass.steps.back().time_s -= saved_s;
-      hidden_s = 0;
+    if (s.layer >= 0 && s.op == Op::all_gather) {
+      gather = pass.steps.size() - 1;
+      could_hide_s = pricing.could_hide(s);
     }
-    (s.layer >= 0 ? pass.layers : pass.outside) += pass.steps.back();
+    if (multiplies(s.op)) {
+      const double hidden_s = std::min(could_hide_s, pricing.left_beside(s, pass.steps.back()));
+      pass.steps[gather].time_s -= hidden_s;
+      pass.steps[gather].exposed_communication_s -= hidden_s;
+      could_hide_s = 0;
+    }
   }
+  for (std::size_t i = 0; i < p.steps.size(); ++i) (p.steps[i].layer >= 0 ? pass.layers : pass.outside) += pass.steps[i];
   pass.outside.latency_s += chip.pass_s;
   pass.outside.time_s += chip.pass_s;
   return pass;
+}
+
+PassPrice price(const Program& p, const Chip& chip, const std::function<DType(const WeightUse&)>& held, DType kv) {
+  WalkLoads walks;
+  return price(p, chip, held, kv, walks);
 }
 
 double mfu(double parameters, double tokens, double seconds, int chips, const Chip& chip) {

@@ -32,12 +32,16 @@ double sent(const Program& p, const Step& step) {
   const Op collective = collective_of(step.op);
   const double whole = static_cast<double>(volume(p, step)) / (collective == Op::all_reduce ? 2 : 1);
   double blocks = 0;
+  int senders = 0;  // one of those that do alike stands for all
   for (int rank = 0; rank < p.torus.size(); ++rank) {
-    const Schedule schedule = schedule_of(collective, step.schedule, p.torus, step.axes, coord_of(p.torus, rank));
+    const Coord chip = coord_of(p.torus, rank);
+    if (!is_first_along(chip, is_symmetric(step.schedule) ? axes_xyz : axes_xyz - step.axes.set())) continue;
+    const Schedule schedule = schedule_of(collective, step.schedule, p.torus, step.axes, chip);
     for (const Round& round : schedule.rounds)
       for (const Move& move : round) blocks += static_cast<double>(move.send.total()) / schedule.slots();
+    ++senders;
   }
-  return whole * blocks / p.torus.size();
+  return whole * blocks / senders;
 }
 
 double sent_bytes(const Program& p, const Step& step, const std::function<DType(const WeightUse&)>& held) {

@@ -10,9 +10,6 @@ namespace {
 
 bool is_ring(ScheduleName s) { return s <= ScheduleName::rotated; }
 
-// Every chip of such a walk does the same at another place.
-bool is_symmetric(ScheduleName s) { return is_ring(s) || s == ScheduleName::direct || s == ScheduleName::hop_by_hop; }
-
 // Bytes over each link, by axis, direction and the place of the link's sender.
 class Links {
  public:
@@ -104,15 +101,30 @@ std::vector<RoundLoad> counted_loads(Op op, ScheduleName name, const Torus& toru
   return loads;
 }
 
+// What a walk sees of the torus: chips that differ along other axes are in other groups, on other links.
+Torus only(const Torus& torus, const AxisStack& group) {
+  const auto size = [&](Axis a) { return group.set().has(a) ? torus.size(a) : 1; };
+  return {size(Axis::x), size(Axis::y), size(Axis::z)};
+}
+
 }  // namespace
 
 std::vector<RoundLoad> round_loads(Op op, ScheduleName name, const Torus& torus, const AxisStack& group, bool wraps) {
+  const Torus walked = only(torus, group);
   const bool line_ring = !wraps && is_ring(name);
-  if (!is_symmetric(name) || (!wraps && !line_ring)) return counted_loads(op, name, torus, group, wraps);
-  const Schedule walk = schedule_of(op, line_ring ? ScheduleName::ring : name, torus, group, Coord{});
+  if (!is_symmetric(name) || (!wraps && !line_ring)) return counted_loads(op, name, walked, group, wraps);
+  const Schedule walk = schedule_of(op, line_ring ? ScheduleName::ring : name, walked, group, Coord{});
   std::vector<RoundLoad> loads;
   for (const Round& round : walk.rounds) loads.push_back(symmetric_load(round, walk));
   return loads;
+}
+
+const std::vector<RoundLoad>& WalkLoads::of(Op op, ScheduleName name, const Torus& torus, const AxisStack& group,
+                                            bool wraps) {
+  const Torus t = only(torus, group);
+  const auto [found, is_new] = known_.try_emplace({op, name, t.X, t.Y, t.Z, to_text(group), wraps});
+  if (is_new) found->second = round_loads(op, name, torus, group, wraps);
+  return found->second;
 }
 
 WalkTime walk_time(const std::vector<RoundLoad>& rounds, double bytes, double alpha_s, double bytes_per_s,

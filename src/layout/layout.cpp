@@ -52,6 +52,13 @@ Layout parse_layout(std::string_view words) {
   return {f.stored_E, f.gathered, a.batch};
 }
 
+std::vector<Layout> named_layouts() {
+  std::vector<Layout> all;
+  for (const Ffn& f : ffns)
+    for (const Attention& a : attentions) all.push_back({f.stored_E, f.gathered, a.batch});
+  return all;
+}
+
 std::string ffn_name(const Layout& layout) {
   for (const Ffn& f : ffns)
     if (f.stored_E == layout.stored_E && f.gathered == layout.gathered) return std::string(f.name);

@@ -26,6 +26,16 @@ Torus parse_torus(std::string_view words) {
   return {sizes[0], sizes[1], sizes[2]};
 }
 
+std::vector<Torus> tori_of(int chips) {
+  std::vector<Torus> all;
+  for (int x = 1; x <= chips; ++x) {
+    if (chips % x != 0) continue;
+    for (int y = 1; y <= chips / x; ++y)
+      if (chips / x % y == 0) all.push_back({x, y, chips / x / y});
+  }
+  return all;
+}
+
 Torus auto_torus(int chips, std::int64_t E, std::int64_t F) {
   // Of two divisors X < x the larger is at least as near to w = sqrt(n E / F) in ratio if x / w <= w / X, that is
   // X x <= w^2: whole numbers, so that a tie (8 chips, F = 4E) does not hang on the last bit of a logarithm.

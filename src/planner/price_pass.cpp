@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "tsrun/cost/volume.hpp"
+#include "tsrun/program/buffers.hpp"
 #include "tsrun/program/lower.hpp"
 
 namespace tsrun {
@@ -27,33 +29,76 @@ Layout as_released(const Layout& layout, const ModelConfig& config, const Torus&
   Layout l = layout;
   l.q_through_heads = chip.q_through_heads;
   if (config.K == 1) l.kv = chip.kv;
-  // To a power of two (48 heads are 64), and so far that all axes divide them that cut heads anywhere.
+  // To a power of two (48 heads are 64), if all axes divide it that cut heads anywhere.
   const int power = static_cast<int>(std::bit_ceil(static_cast<unsigned>(config.H)));
-  const int cut = torus.size(l.stored_F() | l.cut_E()), all = torus.size();
-  if (chip.released_heads) l.heads_cut = l.stored_E.empty() && l.gathered.empty() ? all : std::max(power, cut);
+  const int cut = torus.size(l.stored_F() | l.cut_E() | (l.gathered - l.batch)), all = torus.size();
+  if (chip.released_heads)
+    l.heads_cut = l.stored_E.empty() && l.gathered.empty() ? all : power % cut == 0 ? power : cut;
   return l;
 }
 
-PassCost price_pass(const ModelConfig& config, const Chip& chip, const Torus& torus, const Layout& layout,
-                    const PassShape& shape, DType weights, DType kv) {
+LoweredPass lower_pass(const ModelConfig& config, const Chip& chip, const Torus& torus, const Layout& layout,
+                       const PassShape& shape) {
   std::int64_t local = 0;
   for (int i = 0; i < config.layers; ++i) local += config.is_local(i) ? 1 : 0;
+  const Layout released = as_released(layout, config, torus, chip);
+  LoweredPass pass{config, {}};
   ModelConfig one = config;
   one.layers = 1;
-  const Layout released = as_released(layout, config, torus, chip);
-  PassCost cost;
   const auto add = [&](std::int64_t layers, std::int64_t full_every) {
-    if (layers == 0) return;
     one.full_every = full_every;
-    const PassPrice p = price(
-        lower_released(one, torus, released, shape, chip.schedules), chip, [&](const WeightUse&) { return weights; },
-        kv);
-    cost.layers += p.layers.times(static_cast<double>(layers));
-    cost.outside = p.outside;
+    if (layers > 0) pass.kinds.push_back({lower_released(one, torus, released, shape, chip.schedules), layers});
   };
   add(local, 0);
   add(config.layers - local, 1);
+  return pass;
+}
+
+StepPrice PassCost::all() const {
+  StepPrice sum = layers;
+  return sum += outside;
+}
+
+PassCost price_pass(const LoweredPass& pass, const Chip& chip, DType weights, DType kv, WalkLoads& walks) {
+  PassCost cost;
+  for (const LoweredPass::Kind& kind : pass.kinds) {
+    const PassPrice p = price(
+        kind.program, chip, [&](const WeightUse&) { return weights; }, kv, walks);
+    cost.layers += p.layers.times(static_cast<double>(kind.layers));
+    cost.outside = p.outside;
+  }
   return cost;
+}
+
+Memory pass_memory(const LoweredPass& pass, DType weights, DType kv, std::int64_t positions, int element_bytes) {
+  const auto held = [&](const WeightUse&) { return weights; };
+  Memory m;
+  for (const LoweredPass::Kind& kind : pass.kinds) {
+    const Program& p = kind.program;
+    const Memory one = memory(p, held, kv, p.B, positions);
+    std::int64_t of_layer = 0;
+    for (const WeightUse& use : stored_weights(p.config, p.layout))
+      if (use.layer >= 0) of_layer += weight_bytes(p.config, p.torus, p.sizes, use, weights);
+    m.weights += of_layer * kind.layers + (m.weights == 0 ? one.weights - of_layer : 0);
+    m.kv += one.kv * kind.layers;
+    m.gathered = std::max(m.gathered, one.gathered);
+    m.activations = std::max(m.activations, alive_in_layers(p) * element_bytes);
+  }
+  return m;
+}
+
+double bytes_sent(const LoweredPass& pass, DType weights, int element_bytes) {
+  double bytes = 0;
+  bool first = true;
+  for (const LoweredPass::Kind& kind : pass.kinds) {
+    for (const Step& s : kind.program.steps) {
+      if (!communicates(s.op) || (s.layer < 0 && !first)) continue;
+      const double each = s.op == Op::gather_weights ? bits(weights) / 8.0 : element_bytes;
+      bytes += sent(kind.program, s) * each * (s.layer < 0 ? 1 : static_cast<double>(kind.layers));
+    }
+    first = false;
+  }
+  return bytes;
 }
 
 }  // namespace tsrun

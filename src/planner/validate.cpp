@@ -7,18 +7,34 @@
 
 namespace tsrun {
 
-double predicted_s(const PublishedPoint& p, const ModelsByName& models, const Chip& chip) {
+namespace {
+
+LoweredPass lowered(const PublishedPoint& p, const ModelsByName& models, const Chip& chip) {
   ModelConfig config = models.at(p.model);
   if (p.layers > 0) config.layers = p.layers;
   const PassShape shape = PassShape::uniform(p.phase, p.batch, p.tokens, p.context, Output::greedy);
-  const PassCost cost = price_pass(config, chip, p.torus, p.layout, shape, p.weights, DType::bf16);
+  return lower_pass(config, chip, p.torus, p.layout, shape);
+}
+
+double predicted_s(const PublishedPoint& p, const LoweredPass& pass, const Chip& chip, WalkLoads& walks) {
+  const PassCost cost = price_pass(pass, chip, p.weights, DType::bf16, walks);
   return p.passes * (p.whole ? cost.time_s() : cost.layers.time_s);
+}
+
+}  // namespace
+
+std::vector<double> predicted_s(const std::vector<PublishedPoint>& points, const ModelsByName& models,
+                                const Chip& chip) {
+  std::vector<double> seconds;
+  WalkLoads walks;
+  for (const PublishedPoint& p : points) seconds.push_back(predicted_s(p, lowered(p, models, chip), chip, walks));
+  return seconds;
 }
 
 std::vector<double> prediction_errors(const std::vector<PublishedPoint>& points, const ModelsByName& models,
                                       const Chip& chip) {
-  std::vector<double> errors;
-  for (const PublishedPoint& p : points) errors.push_back(predicted_s(p, models, chip) / p.measured_s - 1);
+  std::vector<double> errors = predicted_s(points, models, chip);
+  for (std::size_t i = 0; i < points.size(); ++i) errors[i] = errors[i] / points[i].measured_s - 1;
   return errors;
 }
 
@@ -115,13 +131,17 @@ Point lowest(const Point& start, const std::function<double(const Point&)>& f) {
 }  // namespace
 
 Chip fitted(const Chip& chip, const std::vector<PublishedPoint>& points, const ModelsByName& models) {
-  return chip_at(chip, lowest(point_of(chip), [&](const Point& p) {
-                   const Chip tried = chip_at(chip, p);
-                   double sum = 0;
-                   for (const PublishedPoint& point : points)
-                     sum += std::pow(std::log(predicted_s(point, models, tried) / point.measured_s), 2);
-                   return sum / static_cast<double>(points.size());
-                 }));
+  std::vector<LoweredPass> passes;
+  for (const PublishedPoint& p : points) passes.push_back(lowered(p, models, chip));
+  WalkLoads walks;
+  const auto mean_square = [&](const Point& at) {
+    const Chip tried = chip_at(chip, at);
+    double sum = 0;
+    for (std::size_t i = 0; i < points.size(); ++i)
+      sum += std::pow(std::log(predicted_s(points[i], passes[i], tried, walks) / points[i].measured_s), 2);
+    return sum / static_cast<double>(points.size());
+  };
+  return chip_at(chip, lowest(point_of(chip), mean_square));
 }
 
 std::vector<LeftOut> each_left_out(const Chip& chip, const std::vector<PublishedPoint>& points,

@@ -9,10 +9,6 @@
 namespace tsrun {
 namespace {
 
-bool is_first_along(const Coord& chip, AxisSet axes) {
-  return std::all_of(all_axes.begin(), all_axes.end(), [&](Axis a) { return !axes.contains(AxisSet{a}) || chip.at(a) == 0; });
-}
-
 bool holds_whole(const std::vector<int>& slots, Range columns, std::int64_t Q) {
   return slots.front() * Q >= columns.begin && (slots.back() + 1) * Q <= columns.end;
 }

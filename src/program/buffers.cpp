@@ -59,4 +59,17 @@ Buffers plan_buffers(const Program& p) {
   return buffers;
 }
 
+std::int64_t alive_in_layers(const Program& p) {
+  std::int64_t most = 0;
+  const std::vector<Life> life = lives(p);
+  for (std::int64_t s = 0; s < std::ssize(p.steps); ++s) {
+    if (p.steps[static_cast<std::size_t>(s)].layer < 0) continue;
+    std::int64_t alive = 0;
+    for (const Life& l : life)
+      if (l.first >= 0 && l.first <= s && s <= l.last) alive += l.elements;
+    most = std::max(most, alive);
+  }
+  return most;
+}
+
 }  // namespace tsrun

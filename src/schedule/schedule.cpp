@@ -34,6 +34,15 @@ bool serves(ScheduleName name, Op collective) {
   }
 }
 
+bool is_symmetric(ScheduleName name) {
+  switch (name) {
+    case ScheduleName::line:
+    case ScheduleName::one_shot:
+    case ScheduleName::doubling: return false;
+    default: return true;
+  }
+}
+
 Schedules schedules_named(ScheduleName name) {
   Schedules s;
   const auto choose = [name](ScheduleName& of, Op collective) {

@@ -11,14 +11,6 @@
 
 namespace tsrun::test {
 
-inline std::vector<Torus> tori_of(int n) {
-  std::vector<Torus> all;
-  for (int X = 1; X <= n; ++X)
-    for (int Y = 1; X * Y <= n; ++Y)
-      if (n % (X * Y) == 0) all.push_back({X, Y, n / X / Y});
-  return all;
-}
-
 inline const std::vector<AxisStack> groups = {{Axis::x}, {Axis::y}, {Axis::z}, {Axis::z, Axis::y}, {Axis::z, Axis::y, Axis::x}};
 
 // A whole number that names tensor, row and column: exact in f32.

@@ -26,7 +26,7 @@ TEST_CASE("f32 logits are within 1e-4 of the reference's deviation on every toru
     CAPTURE(model);
     const GoldenFile file(model);
     const auto golden = golden_sequences(model);
-    for (const Torus& torus : tori_of(world_size())) {
+    for (const Torus& torus : chosen_tori(world_size())) {
       CAPTURE(to_text(torus));
       const Mesh mesh(torus, 60);
       for (const char* layout : layouts) {
@@ -53,7 +53,7 @@ TEST_CASE("greedy ids of a ragged batch are those of the reference's largest log
   for (const GoldenSequence& s : golden) prompts.push_back(s.ids);
   GenerateOptions options;
   options.n_predict = 12;
-  for (const Torus& torus : tori_of(world_size())) {
+  for (const Torus& torus : chosen_tori(world_size())) {
     const Mesh mesh(torus, 60);
     for (const char* layout : layouts) {
       GenerateTiming timing;
@@ -78,7 +78,7 @@ TEST_CASE("greedy ids of a ragged batch are those of the reference's largest log
 TEST_CASE("chunks of any size give the same bits, and so does a batch beside it") {
   const GoldenFile file("palm");
   const std::vector<std::int32_t> ids = golden_sequences("palm")[2].ids;
-  for (const Torus& torus : tori_of(world_size())) {
+  for (const Torus& torus : chosen_tori(world_size())) {
     const Mesh mesh(torus, 60);
     Plan plan = plan_for(file, torus, "ws2d/head", 1);
     Engine whole(*file, plan, mesh);
@@ -92,7 +92,7 @@ TEST_CASE("scores are the log-softmax of the logits") {
   const GoldenFile file("cohere_mqa");
   const auto golden = golden_sequences("cohere_mqa")[1];
   const auto V = static_cast<std::size_t>(file->config().V);
-  for (const Torus& torus : tori_of(world_size())) {
+  for (const Torus& torus : chosen_tori(world_size())) {
     const Mesh mesh(torus, 60);
     Engine engine(*file, plan_for(file, torus, "ws2d/head", 1), mesh);
     const std::vector<float> scores = score(engine, {golden.ids})[0];
@@ -115,7 +115,7 @@ TEST_CASE("sampled texts are the same on every torus and in every slot") {
   options.sampling.seed = 11;
   const std::vector<std::vector<std::int32_t>> prompts = {{1, 2, 3}, {1, 2, 3}, {4}};
   std::vector<std::int32_t> first;
-  for (const Torus& torus : tori_of(world_size())) {
+  for (const Torus& torus : chosen_tori(world_size())) {
     const Mesh mesh(torus, 60);
     GenerateTiming timing;
     Engine wide(*file, plan_for(file, torus, "ws2d/head", 3), mesh),

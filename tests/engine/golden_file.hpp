@@ -18,14 +18,10 @@ inline int world_size() {
 }
 
 // Every torus of a few ranks; of many, those of three kinds: along one axis, flat, and with three axes.
-inline std::vector<Torus> tori_of(int n) {
+inline std::vector<Torus> chosen_tori(int n) {
   if (n == 8) return {{2, 2, 2}, {8, 1, 1}, {1, 8, 1}, {4, 1, 2}};
   if (n == 12) return {{1, 6, 2}, {2, 3, 2}, {3, 2, 2}};
-  std::vector<Torus> all;
-  for (int X = 1; X <= n; ++X)
-    for (int Y = 1; X * Y <= n; ++Y)
-      if (n % (X * Y) == 0) all.push_back({X, Y, n / X / Y});
-  return all;
+  return tori_of(n);
 }
 
 // Converted by the first rank, read by all of them.

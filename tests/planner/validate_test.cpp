@@ -45,10 +45,8 @@ TEST_CASE("109 published times are met, and of two layouts that were measured th
   CHECK(e.mean <= 0.04);
   CHECK(e.within_8 >= 0.9);
   CHECK(e.most <= 0.17);
-  std::vector<double> predicted;
-  for (const PublishedPoint& p : published.points)
-    predicted.push_back(predicted_s(p, published.models, published.chip));
-  const LayoutAgreement agreement = layout_agreement(published.points, predicted);
+  const LayoutAgreement agreement = layout_agreement(
+      published.points, predicted_s(published.points, published.models, published.chip));
   CHECK(agreement.of == 11);
   CHECK(agreement.agree == 11);
 }

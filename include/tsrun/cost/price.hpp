@@ -12,6 +12,7 @@
 
 #include "tsrun/core/dtype.hpp"
 #include "tsrun/cost/chip.hpp"
+#include "tsrun/cost/walk_time.hpp"
 #include "tsrun/program/program.hpp"
 
 namespace tsrun {
@@ -39,6 +40,9 @@ struct PassPrice {
 
 // `held` says what each weight is held as, `kv` the cache.
 PassPrice price(const Program& program, const Chip& chip, const std::function<DType(const WeightUse&)>& held, DType kv);
+// The same, with the walks that are known already.
+PassPrice price(const Program& program, const Chip& chip, const std::function<DType(const WeightUse&)>& held, DType kv,
+                WalkLoads& walks);
 
 // Model FLOPs utilisation as the paper counts it: two FLOPs per parameter and token that is asked for, against the peak
 // of all chips in bf16.

@@ -4,6 +4,9 @@
 // Source: model.md section 1 and section 2, items 1 to 6.
 #pragma once
 
+#include <map>
+#include <string>
+#include <tuple>
 #include <vector>
 
 #include "tsrun/cost/chip.hpp"
@@ -23,6 +26,16 @@ struct RoundLoad {
 // as many rounds of one hop, the bytes of a ring that goes one way.
 std::vector<RoundLoad> round_loads(Op collective, ScheduleName schedule, const Torus& torus, const AxisStack& group,
                                    bool wraps);
+
+// The same, each walk counted once.
+class WalkLoads {
+ public:
+  const std::vector<RoundLoad>& of(Op collective, ScheduleName schedule, const Torus& torus, const AxisStack& group,
+                                   bool wraps);
+
+ private:
+  std::map<std::tuple<Op, ScheduleName, int, int, int, std::string, bool>, std::vector<RoundLoad>> known_;
+};
 
 struct WalkTime {
   double hops_s = 0;

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "tsrun/layout/axis.hpp"
 #include "tsrun/layout/torus.hpp"
@@ -49,6 +50,7 @@ struct Layout {
 // "ws2d/head": FFN one of ws1d ws2d wg_x wg_xy wg_xyz (`@1d` after a wg_ name for the 1D storage), attention one of
 // head batch batch_x batch_xy. Refuses any other text, and names the ones that exist.
 Layout parse_layout(std::string_view text);
+std::vector<Layout> named_layouts();              // all that parse_layout knows, in its order
 std::string ffn_name(const Layout& layout);        // "ws2d"
 std::string attention_name(const Layout& layout);  // "head"
 std::string to_text(const Layout& layout);         // "ws2d/head"

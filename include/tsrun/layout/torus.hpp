@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "tsrun/layout/axis.hpp"
 
@@ -46,6 +47,11 @@ struct Coord {
 constexpr Coord coord_of(const Torus& t, int rank) { return {rank / (t.Y * t.Z), rank / t.Z % t.Y, rank % t.Z}; }
 constexpr int rank_of(const Torus& t, const Coord& c) { return (c.x * t.Y + c.y) * t.Z + c.z; }
 
+// Whether its coordinates along these axes are 0: one chip for all that differ only there.
+constexpr bool is_first_along(const Coord& c, AxisSet axes) {
+  return !(axes.has(Axis::x) && c.x != 0) && !(axes.has(Axis::y) && c.y != 0) && !(axes.has(Axis::z) && c.z != 0);
+}
+
 // Which block of a dimension cut over the stack is this chip's: its digits along the stack, major to minor.
 constexpr int block_of(const Torus& t, const AxisStack& stack, const Coord& c) {
   int block = 0;
@@ -62,6 +68,9 @@ constexpr Coord shifted(const Torus& t, Coord c, Axis a, Direction d, int hops =
 
 std::string to_text(const Torus& torus);   // "4x4x8"
 Torus parse_torus(std::string_view text);  // refuses anything but XxYxZ of positive numbers
+
+// Every torus of so many chips: all ordered products of three sizes, X growing first.
+std::vector<Torus> tori_of(int chips);
 
 // The torus for n chips until a planner chooses: X is the divisor of n nearest in ratio to sqrt(n E / F), which
 // balances the two activation volumes of the 2D feed-forward (the larger of two equally near), then Y <= Z as equal as

@@ -33,8 +33,9 @@ struct PublishedPoint {
 
 using ModelsByName = std::map<std::string, ModelConfig>;
 
-double predicted_s(const PublishedPoint& point, const ModelsByName& models, const Chip& chip);
-// Of all points: predicted / measured - 1.
+std::vector<double> predicted_s(const std::vector<PublishedPoint>& points, const ModelsByName& models,
+                                const Chip& chip);
+// predicted / measured - 1
 std::vector<double> prediction_errors(const std::vector<PublishedPoint>& points, const ModelsByName& models,
                                       const Chip& chip);
 

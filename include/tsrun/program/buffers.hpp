@@ -18,4 +18,7 @@ struct Buffers {
 // Each value's offset is a multiple of 16 elements (a cache line).
 Buffers plan_buffers(const Program& program);
 
+// Elements of the values that are alive at once inside a layer, where most are: no placement needs less there.
+std::int64_t alive_in_layers(const Program& program);
+
 }  // namespace tsrun

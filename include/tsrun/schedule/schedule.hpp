@@ -80,6 +80,9 @@ struct Schedule {
 //   hop_by_hop                                       all_to_all
 bool serves(ScheduleName name, Op collective);
 
+// Whether every chip does the same, each at its own place.
+bool is_symmetric(ScheduleName name);
+
 // This schedule for every kind of collective that it serves, the default for the others; for sums whose blocks are tokens
 // only where it adds in the order of the chips.
 Schedules schedules_named(ScheduleName name);

@@ -1,0 +1,92 @@
+// Every way to cut a phase's work over a number of chips, priced; and the choice among them.
+//
+// A layout on a torus is lowered to its program, and the program is priced: there is no second formula. Where two
+// candidates are closer than the model is accurate, the one that sends fewer bytes is chosen, since it gains as batch
+// and chips grow. Source: paper section 3; model.md section 3.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tsrun/planner/price_pass.hpp"
+
+namespace tsrun {
+
+// What a phase has to do, as passes that are all alike.
+struct Work {
+  Phase phase = Phase::decode;
+  std::int64_t batch = 1;
+  std::int64_t tokens = 1;   // new ones of each sequence in a pass
+  std::int64_t context = 0;  // of each sequence, before them
+  std::int64_t passes = 1;
+  std::int64_t positions = 1;  // of each sequence that the cache has room for
+
+  PassShape shape() const { return PassShape::uniform(phase, batch, tokens, context, Output::greedy); }
+};
+
+// What can be chosen from.
+struct Choices {
+  ModelConfig config;
+  std::vector<Chip> chips;  // one chip, whose software may move and multiply in several ways
+  std::vector<Torus> tori;
+  std::vector<Layout> layouts;
+  std::vector<DType> weights;
+  DType kv = DType::bf16;
+};
+
+struct Candidate {
+  Torus torus;
+  Layout layout;
+  DType weights = DType::bf16;
+  std::size_t chip = 0;  // of Choices::chips
+  LoweredPass pass;      // empty where the layout cannot be
+  PassCost cost;         // of one pass
+  Memory memory;
+  std::string rejected;  // why it cannot be chosen; empty: it can
+
+  bool fits() const { return rejected.empty(); }
+  bool is_priced() const { return !pass.kinds.empty(); }
+  double time_s() const { return cost.time_s(); }
+};
+
+// Each different way once (axes of one chip cut nothing): those that fit before the others, fastest first.
+std::vector<Candidate> candidates(const Choices& choices, const Work& work, WalkLoads& walks);
+
+// Two times that differ by less than this share are too close to call.
+inline constexpr double close_call = 0.15;
+
+struct Choice {
+  std::size_t best = 0;             // of the candidates
+  std::optional<std::size_t> next;  // the fastest with another layout
+  double margin = 0;                // time of next / time of best - 1; negative where fewer bytes decided
+  bool is_close() const { return next && margin < close_call; }
+};
+// Nothing where no candidate fits.
+std::optional<Choice> choose(const Choices& choices, const std::vector<Candidate>& candidates);
+
+// Prefill and decode over one copy of the weights: the same torus, types and stored cut.
+struct PairChoice {
+  Choice prefill, decode;
+};
+std::optional<PairChoice> choose_both(const Choices& choices, const Work& prefill_work,
+                                      const std::vector<Candidate>& prefill, const Work& decode_work,
+                                      const std::vector<Candidate>& decode);
+
+// Bytes that a chip sends in one pass.
+double bytes_per_chip(const Choices& choices, const Candidate& candidate);
+
+// The chip as it would be if latencies were half and nothing lost (low), or latencies twice as long (high).
+Chip optimistic(Chip chip);
+Chip pessimistic(Chip chip);
+
+// Where another layout is chosen on the same torus: the nearest power of two times (or part) of one quantity.
+struct Flip {
+  std::string in;  // "batch", "context", "alpha", "bandwidth"
+  double at = 0;   // sequences, positions, seconds, bytes/s
+  Layout to;
+};
+std::vector<Flip> flips(const Choices& choices, const Work& work, const Candidate& chosen, WalkLoads& walks);
+
+}  // namespace tsrun

@@ -1,0 +1,180 @@
+#include "tsrun/planner/candidates.hpp"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <tuple>
+
+#include "tsrun/core/text.hpp"
+
+namespace tsrun {
+namespace {
+
+AxisSet that_cut(const Torus& torus, AxisSet axes) {
+  AxisSet cut;
+  for (const Axis a : all_axes)
+    if (axes.has(a) && torus.size(a) > 1) cut = cut.with(a);
+  return cut;
+}
+
+// The same for layouts that cut alike.
+std::tuple<std::string, std::string, std::string> key_of(const Torus& torus, const Layout& l) {
+  return {to_text(that_cut(torus, l.stored_E)), to_text(that_cut(torus, l.gathered)),
+          to_text(that_cut(torus, l.batch))};
+}
+
+std::string too_large(const Memory& m, const Chip& chip) {
+  const auto human = [](auto bytes) { return human_bytes(static_cast<double>(bytes)); };
+  if (static_cast<double>(m.peak()) <= chip.memory_bytes) return {};
+  return text("needs ", human(m.peak()), " a chip (weights ", human(m.weights), ", cache ", human(m.kv),
+              "), which has ", human(chip.memory_bytes));
+}
+
+Candidate priced(const Choices& choices, const Work& work, const PassShape& shape, const Torus& torus,
+                 const Layout& layout, DType weights, std::size_t chip, WalkLoads& walks) {
+  Candidate c{torus, layout, weights, chip, {}, {}, {}, {}};
+  try {
+    c.pass = lower_pass(choices.config, choices.chips[chip], torus, layout, shape);
+  } catch (const Error& error) {
+    c.rejected = error.complaint().what;
+    return c;
+  }
+  c.cost = price_pass(c.pass, choices.chips[chip], weights, choices.kv, walks);
+  c.memory = pass_memory(c.pass, weights, choices.kv, work.positions, choices.chips[chip].activation_bytes);
+  c.rejected = too_large(c.memory, choices.chips[chip]);
+  return c;
+}
+
+int longest_axis(const Torus& t) { return std::max({t.X, t.Y, t.Z}); }
+
+// Of equal times the more compact torus first.
+bool is_better(const Candidate& a, const Candidate& b) {
+  const auto rank = [](const Candidate& c) {
+    return std::tuple(!c.fits(), !c.is_priced(), c.time_s(), longest_axis(c.torus));
+  };
+  return rank(a) < rank(b);
+}
+
+bool same_layout(const Candidate& a, const Candidate& b) {
+  return ffn_name(a.layout) == ffn_name(b.layout) && a.layout.batch == b.layout.batch;
+}
+
+// Among those within a close call of the fastest, the one that sends least.
+template <class Time, class Bytes>
+std::size_t decided(std::size_t count, Time time, Bytes bytes) {
+  std::size_t fastest = 0;
+  for (std::size_t i = 1; i < count; ++i)
+    if (time(i) < time(fastest)) fastest = i;
+  std::size_t best = fastest;
+  double least = bytes(fastest);
+  for (std::size_t i = 0; i < count; ++i) {
+    if (i == fastest || time(i) > time(fastest) * (1 + close_call)) continue;
+    const double sent = bytes(i);
+    if (sent < least * (1 - 1e-9) || (sent <= least * (1 + 1e-9) && time(i) < time(best))) best = i, least = sent;
+  }
+  return best;
+}
+
+void find_next(const std::vector<Candidate>& all, Choice& choice) {
+  const Candidate& best = all[choice.best];
+  for (std::size_t i = 0; i < all.size() && all[i].fits(); ++i)
+    if (!same_layout(all[i], best)) {
+      choice.next = i;
+      choice.margin = all[i].time_s() / best.time_s() - 1;
+      return;
+    }
+}
+
+std::size_t fitting(const std::vector<Candidate>& all) {
+  return static_cast<std::size_t>(std::count_if(all.begin(), all.end(), [](const Candidate& c) { return c.fits(); }));
+}
+
+}  // namespace
+
+std::vector<Candidate> candidates(const Choices& choices, const Work& work, WalkLoads& walks) {
+  std::vector<Candidate> all;
+  const PassShape shape = work.shape();
+  for (const Torus& torus : choices.tori) {
+    std::set<std::tuple<std::string, std::string, std::string>> seen;
+    for (const Layout& layout : choices.layouts)
+      if (seen.insert(key_of(torus, layout)).second)
+        for (const DType weights : choices.weights)
+          for (std::size_t chip = 0; chip < choices.chips.size(); ++chip)
+            all.push_back(priced(choices, work, shape, torus, layout, weights, chip, walks));
+  }
+  std::stable_sort(all.begin(), all.end(), is_better);
+  return all;
+}
+
+double bytes_per_chip(const Choices& choices, const Candidate& c) {
+  return bytes_sent(c.pass, c.weights, choices.chips[c.chip].activation_bytes);
+}
+
+std::optional<Choice> choose(const Choices& choices, const std::vector<Candidate>& all) {
+  const std::size_t count = fitting(all);
+  if (count == 0) return {};
+  Choice choice;
+  choice.best = decided(
+      count, [&](std::size_t i) { return all[i].time_s(); },
+      [&](std::size_t i) { return bytes_per_chip(choices, all[i]); });
+  find_next(all, choice);
+  return choice;
+}
+
+std::optional<PairChoice> choose_both(const Choices& choices, const Work& prefill_work,
+                                      const std::vector<Candidate>& prefill, const Work& decode_work,
+                                      const std::vector<Candidate>& decode) {
+  struct Pair {
+    std::size_t prefill = 0, decode = 0;
+  };
+  // What both phases share: torus, types, software and the stored cut of the weights.
+  using Storage = std::tuple<int, int, std::string, DType, std::size_t, KvStorage>;
+  const auto storage = [](const Candidate& c) {
+    return Storage{c.torus.X, c.torus.Y, to_text(that_cut(c.torus, c.layout.stored_E)),
+                   c.weights, c.chip,    c.pass.program().layout.kv};
+  };
+  std::map<Storage, std::pair<std::vector<std::size_t>, std::vector<std::size_t>>> of;
+  for (std::size_t i = 0; i < fitting(prefill); ++i) of[storage(prefill[i])].first.push_back(i);
+  for (std::size_t i = 0; i < fitting(decode); ++i) of[storage(decode[i])].second.push_back(i);
+  const auto best_of = [&](const std::vector<Candidate>& all, const std::vector<std::size_t>& some) {
+    return some[decided(
+        some.size(), [&](std::size_t i) { return all[some[i]].time_s(); },
+        [&](std::size_t i) { return bytes_per_chip(choices, all[some[i]]); })];
+  };
+  const auto both = [&](double of_prefill, double of_decode) {
+    return of_prefill * static_cast<double>(prefill_work.passes) + of_decode * static_cast<double>(decode_work.passes);
+  };
+  std::vector<Pair> pairs;  // of each storage
+  for (const auto& [shared, sides] : of)
+    if (!sides.first.empty() && !sides.second.empty())
+      pairs.push_back({best_of(prefill, sides.first), best_of(decode, sides.second)});
+  if (pairs.empty()) return {};
+  const Pair& best = pairs[decided(
+      pairs.size(),
+      [&](std::size_t i) { return both(prefill[pairs[i].prefill].time_s(), decode[pairs[i].decode].time_s()); },
+      [&](std::size_t i) {
+        return both(bytes_per_chip(choices, prefill[pairs[i].prefill]),
+                    bytes_per_chip(choices, decode[pairs[i].decode]));
+      })];
+  PairChoice choice;
+  choice.prefill.best = best.prefill;
+  choice.decode.best = best.decode;
+  find_next(prefill, choice.prefill);
+  find_next(decode, choice.decode);
+  return choice;
+}
+
+Chip optimistic(Chip chip) {
+  chip.alpha_s /= 2;
+  chip.call_s /= 2;
+  chip.efficiency = 1;
+  return chip;
+}
+
+Chip pessimistic(Chip chip) {
+  chip.alpha_s *= 2;
+  chip.call_s *= 2;
+  return chip;
+}
+
+}  // namespace tsrun
