@@ -23,6 +23,7 @@ double Chip::flops(DType weights) const {
 StepPrice& StepPrice::operator+=(const StepPrice& o) {
   compute_s += o.compute_s;
   memory_s += o.memory_s;
+  passes_s += o.passes_s;
   communication_s += o.communication_s;
   exposed_communication_s += o.exposed_communication_s;
   latency_s += o.latency_s;
@@ -32,8 +33,8 @@ StepPrice& StepPrice::operator+=(const StepPrice& o) {
 }
 
 StepPrice StepPrice::times(double n) const {
-  return {compute_s * n, memory_s * n, communication_s * n, exposed_communication_s * n, latency_s * n,
-          time_s * n,    flops * n};
+  return {compute_s * n,               memory_s * n,  passes_s * n, communication_s * n,
+          exposed_communication_s * n, latency_s * n, time_s * n,   flops * n};
 }
 
 namespace {
@@ -63,9 +64,9 @@ class Pricing {
     if (multiplies(s.op)) r = product(s);
     if (communicates(s.op)) movement(s, r);
     if (multiplies(s.op)) {
-      const double passes_s = passes(s);
-      r.memory_s += passes_s;
-      r.time_s += passes_s;
+      r.passes_s = passes(s);
+      r.memory_s += r.passes_s;
+      r.time_s += r.passes_s;
     }
     return r;
   }
@@ -126,8 +127,8 @@ class Pricing {
   // Positions that a sequence attends to, on average.
   double positions(int layer) const {
     double sum = 0;
-    for (const PassRow& row : p_.shape.rows) sum += static_cast<double>(row.context + row.new_tokens);
-    const double mean = sum / static_cast<double>(p_.shape.rows.size());
+    for (const PassRow& row : p_.shape.rows) sum += static_cast<double>((row.context + row.new_tokens) * row.sequences);
+    const double mean = sum / static_cast<double>(p_.shape.B());
     return p_.config.is_local(layer) ? std::min(mean, static_cast<double>(p_.config.window + p_.L - 1)) : mean;
   }
 

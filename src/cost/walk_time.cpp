@@ -10,32 +10,66 @@ namespace {
 
 bool is_ring(ScheduleName s) { return s <= ScheduleName::rotated; }
 
-// Bytes over each link, by axis, direction and the place of the link's sender.
+// Bytes over each link, by axis, direction and the place of the link's sender: kept as the differences from the link
+// before, so that a message of many hops is written down at its ends only.
 class Links {
  public:
   explicit Links(const Torus& torus, bool wraps)
-      : torus_(torus), wraps_(wraps), bytes_(static_cast<std::size_t>(torus.size()) * 6) {}
+      : torus_(torus), wraps_(wraps), steps_(static_cast<std::size_t>(torus.size()) * 6) {}
 
   // Along one axis, `links` further (negative: back); gives the hops.
   int send(Coord& at, Axis a, int links, double bytes) {
     const int k = torus_.size(a);
     int way = links;
     if (!wraps_ && (at.at(a) + way < 0 || at.at(a) + way >= k)) way += way < 0 ? k : -k;
-    for (int i = 0; i < std::abs(way); ++i) {
-      bytes_[index(at, a, way > 0)] += bytes;
-      at.at(a) = (at.at(a) + (way > 0 ? 1 : k - 1)) % k;
-    }
+    const int end = at.at(a) + way;
+    if (way > 0) add(at, a, true, at.at(a), end, bytes);
+    if (way < 0) add(at, a, false, end + 1, at.at(a) + 1, bytes);
+    at.at(a) = (end + k) % k;
     return std::abs(way);
   }
-  double fullest() const { return *std::max_element(bytes_.begin(), bytes_.end()); }
+  double fullest() const {
+    double most = 0;
+    for (int rank = 0; rank < torus_.size(); ++rank)
+      for (const Axis a : all_axes)
+        if (coord_of(torus_, rank).at(a) == 0)
+          for (const bool plus : {false, true}) most = std::max(most, fullest_of_line(coord_of(torus_, rank), a, plus));
+    return most;
+  }
 
  private:
+  // The links whose senders' places are [from, to), which may begin before the line or end behind it, on the other side.
+  void add(Coord line, Axis a, bool plus, int from, int to, double bytes) {
+    const int k = torus_.size(a);
+    if (from < 0) {
+      add(line, a, plus, from + k, k, bytes);
+      from = 0;
+    }
+    if (to > k) {
+      add(line, a, plus, 0, to - k, bytes);
+      to = k;
+    }
+    line.at(a) = from;
+    steps_[index(line, a, plus)] += bytes;
+    if (to == k) return;
+    line.at(a) = to;
+    steps_[index(line, a, plus)] -= bytes;
+  }
+  double fullest_of_line(Coord at, Axis a, bool plus) const {
+    double load = 0, most = 0;
+    for (int i = 0; i < torus_.size(a); ++i) {
+      at.at(a) = i;
+      load += steps_[index(at, a, plus)];
+      most = std::max(most, load);
+    }
+    return most;
+  }
   std::size_t index(const Coord& at, Axis a, bool plus) const {
     return (static_cast<std::size_t>(rank_of(torus_, at)) * 3 + static_cast<std::size_t>(a)) * 2 + (plus ? 1 : 0);
   }
   const Torus& torus_;
   bool wraps_;
-  std::vector<double> bytes_;
+  std::vector<double> steps_;
 };
 
 int signed_hops(const Move& move) { return move.direction == Direction::plus ? move.hops : -move.hops; }

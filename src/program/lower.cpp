@@ -282,7 +282,7 @@ class Lowering {
 
 Program lower(const ModelConfig& config, const Torus& torus, const Layout& layout, const PassShape& shape,
               const Schedules& schedules) {
-  check(!shape.rows.empty(), "a pass has at least one sequence");
+  check(shape.B() > 0, "a pass has at least one sequence");
   return Lowering(config, torus, layout, shape, schedules).lowered();
 }
 

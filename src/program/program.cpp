@@ -58,7 +58,13 @@ std::string_view name(Phase phase) { return phase == Phase::prefill ? "prefill" 
 
 PassShape PassShape::uniform(Phase phase, std::int64_t sequences, std::int64_t tokens, std::int64_t context,
                              Output output) {
-  return {phase, std::vector<PassRow>(static_cast<std::size_t>(sequences), {tokens, context}), output};
+  return {phase, {{tokens, context, sequences}}, output};
+}
+
+std::int64_t PassShape::B() const {
+  std::int64_t sequences = 0;
+  for (const PassRow& row : rows) sequences += row.sequences;
+  return sequences;
 }
 
 std::int64_t PassShape::L() const {

@@ -21,6 +21,7 @@ namespace tsrun {
 struct StepPrice {
   double compute_s = 0;                // of products and attention, were nothing else to do
   double memory_s = 0;                 // of reading weights, cache and activations, were nothing else to do
+  double passes_s = 0;                 // of them passes over activations, beside which nothing runs
   double communication_s = 0;          // of bytes on the fullest link
   double exposed_communication_s = 0;  // of them those that no product hides
   double latency_s = 0;                // hops and calls

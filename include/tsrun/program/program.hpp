@@ -119,10 +119,11 @@ struct Step {
   ScheduleName schedule = ScheduleName::ring;
 };
 
-// One sequence's part of a pass.
+// The part of a pass that a sequence has, or several side by side that are alike.
 struct PassRow {
   std::int64_t new_tokens = 0;  // 0: an empty slot, or nothing to do in this pass
   std::int64_t context = 0;     // tokens already in the cache
+  std::int64_t sequences = 1;
 };
 
 enum class Phase : std::uint8_t { prefill, decode };
@@ -145,7 +146,7 @@ struct PassShape {
   // `sequences` of `tokens` new tokens each on the same context.
   static PassShape uniform(Phase phase, std::int64_t sequences, std::int64_t tokens, std::int64_t context,
                            Output output);
-  std::int64_t B() const { return static_cast<std::int64_t>(rows.size()); }
+  std::int64_t B() const;  // sequences
   std::int64_t L() const;  // the most new tokens of a sequence, at least 1
 };
 
