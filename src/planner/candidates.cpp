@@ -23,11 +23,16 @@ std::tuple<std::string, std::string, std::string> key_of(const Torus& torus, con
           to_text(that_cut(torus, l.batch))};
 }
 
-std::string too_large(const Memory& m, const Chip& chip) {
+// Empty where it can.
+std::string why_not(const Candidate& c, const Work& work, const Chip& chip) {
   const auto human = [](auto bytes) { return human_bytes(static_cast<double>(bytes)); };
-  if (static_cast<double>(m.peak()) <= chip.memory_bytes) return {};
-  return text("needs ", human(m.peak()), " a chip (weights ", human(m.weights), ", cache ", human(m.kv),
-              "), which has ", human(chip.memory_bytes));
+  const Memory& m = c.memory;
+  if (static_cast<double>(m.peak()) > chip.memory_bytes)
+    return text("needs ", human(m.peak()), " a chip (weights ", human(m.weights), ", cache ", human(m.kv),
+                "), which has ", human(chip.memory_bytes));
+  if (work.limit_s && c.time_s() > *work.limit_s)
+    return text("takes ", human_seconds(c.time_s()), ", over the limit of ", human_seconds(*work.limit_s));
+  return {};
 }
 
 Candidate priced(const Choices& choices, const Work& work, const PassShape& shape, const Torus& torus,
@@ -41,7 +46,7 @@ Candidate priced(const Choices& choices, const Work& work, const PassShape& shap
   }
   c.cost = price_pass(c.pass, choices.chips[chip], weights, choices.kv, walks);
   c.memory = pass_memory(c.pass, weights, choices.kv, work.positions, choices.chips[chip].activation_bytes);
-  c.rejected = too_large(c.memory, choices.chips[chip]);
+  c.rejected = why_not(c, work, choices.chips[chip]);
   return c;
 }
 
@@ -85,8 +90,18 @@ void find_next(const std::vector<Candidate>& all, Choice& choice) {
     }
 }
 
-std::size_t fitting(const std::vector<Candidate>& all) {
-  return static_cast<std::size_t>(std::count_if(all.begin(), all.end(), [](const Candidate& c) { return c.fits(); }));
+std::vector<std::size_t> that_can_win(const Contest& contest) {
+  std::vector<std::size_t> some;
+  for (std::size_t i = 0; i < contest.candidates.size(); ++i)
+    if (contest.can_win(contest.candidates[i])) some.push_back(i);
+  return some;
+}
+
+std::size_t best_of(const Choices& choices, const Contest& contest, const std::vector<std::size_t>& some) {
+  const std::vector<Candidate>& all = contest.candidates;
+  return some[decided(
+      some.size(), [&](std::size_t i) { return all[some[i]].time_s(); },
+      [&](std::size_t i) { return bytes_per_chip(choices, all[some[i]]); })];
 }
 
 }  // namespace
@@ -110,20 +125,29 @@ double bytes_per_chip(const Choices& choices, const Candidate& c) {
   return bytes_sent(c.pass, c.weights, choices.chips[c.chip].activation_bytes);
 }
 
-std::optional<Choice> choose(const Choices& choices, const std::vector<Candidate>& all) {
-  const std::size_t count = fitting(all);
-  if (count == 0) return {};
+double cost_per_token(const Work& work, const Candidate& c) {
+  return c.torus.size() * c.time_s() / work.tokens_in_pass();
+}
+
+std::int64_t longest_context(const Choices& choices, const Work& work, const Candidate& c,
+                             std::optional<double> share) {
+  const double all = choices.chips[c.chip].memory_bytes, others = static_cast<double>(c.memory.peak() - c.memory.kv);
+  const KvCut cut = kv_cut(choices.config, c.torus, c.pass.program().layout, work.batch);
+  return max_context(choices.config, cut, choices.kv, share ? *share * all : std::max(0.0, all - others));
+}
+
+bool cut_alike(const Torus& torus, const Layout& a, const Layout& b) { return key_of(torus, a) == key_of(torus, b); }
+
+std::optional<Choice> choose(const Choices& choices, const Contest& contest) {
+  const std::vector<std::size_t> some = that_can_win(contest);
+  if (some.empty()) return {};
   Choice choice;
-  choice.best = decided(
-      count, [&](std::size_t i) { return all[i].time_s(); },
-      [&](std::size_t i) { return bytes_per_chip(choices, all[i]); });
-  find_next(all, choice);
+  choice.best = best_of(choices, contest, some);
+  find_next(contest.candidates, choice);
   return choice;
 }
 
-std::optional<PairChoice> choose_both(const Choices& choices, const Work& prefill_work,
-                                      const std::vector<Candidate>& prefill, const Work& decode_work,
-                                      const std::vector<Candidate>& decode) {
+std::optional<PairChoice> choose_both(const Choices& choices, const Contest& prefill, const Contest& decode) {
   struct Pair {
     std::size_t prefill = 0, decode = 0;
   };
@@ -134,33 +158,30 @@ std::optional<PairChoice> choose_both(const Choices& choices, const Work& prefil
                    c.weights, c.chip,    c.pass.program().layout.kv};
   };
   std::map<Storage, std::pair<std::vector<std::size_t>, std::vector<std::size_t>>> of;
-  for (std::size_t i = 0; i < fitting(prefill); ++i) of[storage(prefill[i])].first.push_back(i);
-  for (std::size_t i = 0; i < fitting(decode); ++i) of[storage(decode[i])].second.push_back(i);
-  const auto best_of = [&](const std::vector<Candidate>& all, const std::vector<std::size_t>& some) {
-    return some[decided(
-        some.size(), [&](std::size_t i) { return all[some[i]].time_s(); },
-        [&](std::size_t i) { return bytes_per_chip(choices, all[some[i]]); })];
-  };
-  const auto both = [&](double of_prefill, double of_decode) {
-    return of_prefill * static_cast<double>(prefill_work.passes) + of_decode * static_cast<double>(decode_work.passes);
-  };
+  for (const std::size_t i : that_can_win(prefill)) of[storage(prefill.candidates[i])].first.push_back(i);
+  for (const std::size_t i : that_can_win(decode)) of[storage(decode.candidates[i])].second.push_back(i);
   std::vector<Pair> pairs;  // of each storage
   for (const auto& [shared, sides] : of)
     if (!sides.first.empty() && !sides.second.empty())
-      pairs.push_back({best_of(prefill, sides.first), best_of(decode, sides.second)});
+      pairs.push_back({best_of(choices, prefill, sides.first), best_of(choices, decode, sides.second)});
   if (pairs.empty()) return {};
+  const auto both = [&](double of_prefill, double of_decode) {
+    return of_prefill * static_cast<double>(prefill.work.passes) + of_decode * static_cast<double>(decode.work.passes);
+  };
   const Pair& best = pairs[decided(
       pairs.size(),
-      [&](std::size_t i) { return both(prefill[pairs[i].prefill].time_s(), decode[pairs[i].decode].time_s()); },
       [&](std::size_t i) {
-        return both(bytes_per_chip(choices, prefill[pairs[i].prefill]),
-                    bytes_per_chip(choices, decode[pairs[i].decode]));
+        return both(prefill.candidates[pairs[i].prefill].time_s(), decode.candidates[pairs[i].decode].time_s());
+      },
+      [&](std::size_t i) {
+        return both(bytes_per_chip(choices, prefill.candidates[pairs[i].prefill]),
+                    bytes_per_chip(choices, decode.candidates[pairs[i].decode]));
       })];
   PairChoice choice;
   choice.prefill.best = best.prefill;
   choice.decode.best = best.decode;
-  find_next(prefill, choice.prefill);
-  find_next(decode, choice.decode);
+  find_next(prefill.candidates, choice.prefill);
+  find_next(decode.candidates, choice.decode);
   return choice;
 }
 

@@ -41,10 +41,11 @@ std::vector<Quantity> quantities(const Choices& choices, const Work& work) {
 std::optional<Layout> layout_at(Choices choices, Work work, const Quantity& q, double value, WalkLoads& walks) {
   q.set(choices, work, value);
   for (Chip& chip : choices.chips) chip.memory_bytes = INFINITY;
-  const std::vector<Candidate> all = candidates(choices, work, walks);
-  const std::optional<Choice> choice = choose(choices, all);
+  work.limit_s.reset();
+  const Contest contest{work, candidates(choices, work, walks)};
+  const std::optional<Choice> choice = choose(choices, contest);
   if (!choice) return {};
-  return all[choice->best].layout;
+  return contest.candidates[choice->best].layout;
 }
 
 }  // namespace

@@ -6,7 +6,7 @@
 
 #include "tsrun/import/chip_file.hpp"
 #include "tsrun/import/source.hpp"
-#include "tsrun/planner/candidates.hpp"
+#include "tsrun/planner/decide.hpp"
 
 using namespace tsrun;
 
@@ -67,8 +67,9 @@ TEST_CASE("what does not fit says by how much, and what cannot be says why") {
 TEST_CASE("a close call goes to the one that sends fewer bytes") {
   const Choices all = choices("palm-540b", 64);
   WalkLoads walks;
-  const std::vector<Candidate> found = candidates(all, decode(64, 2080), walks);
-  const std::optional<Choice> choice = choose(all, found);
+  const Contest contest{decode(64, 2080), candidates(all, decode(64, 2080), walks)};
+  const std::vector<Candidate>& found = contest.candidates;
+  const std::optional<Choice> choice = choose(all, contest);
   REQUIRE(choice);
   const Candidate& best = found[choice->best];
   CHECK(best.time_s() <= found[0].time_s() * (1 + close_call));
@@ -85,8 +86,8 @@ TEST_CASE("the paper's choices: 2D and batch for decode, gathered weights for la
   Choices all = choices("palm-540b", 64);
   all.tori = {{4, 4, 4}};
   const auto chosen = [&](const Work& work) {
-    const std::vector<Candidate> found = candidates(all, work, walks);
-    return found[choose(all, found).value().best].layout;
+    const Contest contest{work, candidates(all, work, walks)};
+    return contest.candidates[choose(all, contest).value().best].layout;
   };
   CHECK(ffn_name(chosen(decode(64, 2080))) == "ws2d");
   CHECK_FALSE(chosen(decode(64, 2080)).batch.empty());
@@ -98,11 +99,9 @@ TEST_CASE("the paper's choices: 2D and batch for decode, gathered weights for la
 TEST_CASE("both phases share one copy of the weights") {
   const Choices all = choices("palm-540b", 64);
   WalkLoads walks;
-  const Work p = prefill(512, 2048), d = decode(512, 2080);
-  const std::vector<Candidate> ps = candidates(all, p, walks), ds = candidates(all, d, walks);
-  const std::optional<PairChoice> both = choose_both(all, p, ps, d, ds);
-  REQUIRE(both);
-  const Candidate &a = ps[both->prefill.best], &b = ds[both->decode.best];
+  const Answer answer = decide({all, {prefill(512, 2048), decode(512, 2080)}, {}}, walks);
+  REQUIRE(answer.is_complete());
+  const Candidate &a = *answer.of(Phase::prefill)->chosen(), &b = *answer.of(Phase::decode)->chosen();
   CHECK(a.torus == b.torus);
   CHECK(a.layout.stored_E == b.layout.stored_E);
   CHECK(a.pass.program().layout.kv == b.pass.program().layout.kv);
@@ -114,8 +113,8 @@ TEST_CASE("where the choice flips, another layout is chosen") {
   all.tori = {{4, 4, 4}};
   WalkLoads walks;
   const Work work = prefill(64, 2048);
-  const std::vector<Candidate> found = candidates(all, work, walks);
-  const Candidate& best = found[choose(all, found).value().best];
+  const Contest contest{work, candidates(all, work, walks)};
+  const Candidate& best = contest.candidates[choose(all, contest).value().best];
   const std::vector<Flip> all_flips = flips(all, work, best, walks);
   CHECK_FALSE(all_flips.empty());
   for (const Flip& flip : all_flips) {
@@ -126,8 +125,8 @@ TEST_CASE("where the choice flips, another layout is chosen") {
     then.batch = static_cast<std::int64_t>(flip.at);
     Choices roomy = all;
     roomy.chips[0].memory_bytes = 1e18;
-    const std::vector<Candidate> there = candidates(roomy, then, walks);
-    CHECK(to_text(there[choose(roomy, there).value().best].layout) == to_text(flip.to));
+    const Contest there{then, candidates(roomy, then, walks)};
+    CHECK(to_text(there.candidates[choose(roomy, there).value().best].layout) == to_text(flip.to));
   }
 }
 

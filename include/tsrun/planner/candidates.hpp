@@ -22,8 +22,10 @@ struct Work {
   std::int64_t context = 0;  // of each sequence, before them
   std::int64_t passes = 1;
   std::int64_t positions = 1;  // of each sequence that the cache has room for
+  std::optional<double> limit_s = {};  // that a pass may take
 
   PassShape shape() const { return PassShape::uniform(phase, batch, tokens, context, Output::greedy); }
+  double tokens_in_pass() const { return static_cast<double>(batch) * static_cast<double>(tokens); }
 };
 
 // What can be chosen from.
@@ -50,6 +52,8 @@ struct Candidate {
   bool is_priced() const { return !pass.kinds.empty(); }
   double time_s() const { return cost.time_s(); }
 };
+// Layouts that are the same on the torus, whose axes of one chip cut nothing.
+bool cut_alike(const Torus& torus, const Layout& a, const Layout& b);
 
 // Each different way once (axes of one chip cut nothing): those that fit before the others, fastest first.
 std::vector<Candidate> candidates(const Choices& choices, const Work& work, WalkLoads& walks);
@@ -63,19 +67,33 @@ struct Choice {
   double margin = 0;                // time of next / time of best - 1; negative where fewer bytes decided
   bool is_close() const { return next && margin < close_call; }
 };
-// Nothing where no candidate fits.
-std::optional<Choice> choose(const Choices& choices, const std::vector<Candidate>& candidates);
+// A phase's work, its candidates, and the layout that is settled already, if one is: only that can be chosen.
+struct Contest {
+  Work work;
+  std::vector<Candidate> candidates;
+  std::optional<Layout> settled = {};
+
+  bool can_win(const Candidate& c) const {
+    return c.fits() && (!settled || cut_alike(c.torus, *settled, c.layout));
+  }
+};
+// Nothing where no candidate can win.
+std::optional<Choice> choose(const Choices& choices, const Contest& contest);
 
 // Prefill and decode over one copy of the weights: the same torus, types and stored cut.
 struct PairChoice {
   Choice prefill, decode;
 };
-std::optional<PairChoice> choose_both(const Choices& choices, const Work& prefill_work,
-                                      const std::vector<Candidate>& prefill, const Work& decode_work,
-                                      const std::vector<Candidate>& decode);
+std::optional<PairChoice> choose_both(const Choices& choices, const Contest& prefill, const Contest& decode);
 
 // Bytes that a chip sends in one pass.
 double bytes_per_chip(const Choices& choices, const Candidate& candidate);
+// Chip-seconds for each new token (paper section 4.4).
+double cost_per_token(const Work& work, const Candidate& candidate);
+// Positions of each sequence for which the cache takes this share of a chip's memory; without a share, what weights and
+// activations leave.
+std::int64_t longest_context(const Choices& choices, const Work& work, const Candidate& candidate,
+                             std::optional<double> share);
 
 // The chip as it would be if latencies were half and nothing lost (low), or latencies twice as long (high).
 Chip optimistic(Chip chip);
