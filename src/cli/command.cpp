@@ -30,10 +30,17 @@ const Command commands[] = {
      nullptr,
      run_convert},
     {"inspect", "FILE.h5 [options]", "what is in a model file", inspect_options, {"file"}, nullptr, run_inspect},
+    {"plan",
+     "--model NAME --chip NAME --chips N [options]",
+     "layouts priced and chosen, with the reasons",
+     plan_options,
+     {},
+     nullptr,
+     run_plan},
     {"validate", "[options]", "the cost model against published measurements", validate_options, {}, nullptr, run_validate},
 };
 // Commands of the contract whose part of tsrun does not exist yet.
-constexpr const char* not_built[] = {"bench", "plan", "simulate", "calibrate", "scaling"};
+constexpr const char* not_built[] = {"bench", "simulate", "calibrate", "scaling"};
 
 void print_help() {
   std::cout << "tsrun COMMAND [options]: Transformers on a 3D torus of MPI ranks\n\n";
@@ -58,9 +65,11 @@ const Command& command_of(const std::vector<std::string>& words) {
   if (const Command* const found = find_command(words)) return *found;
   const std::string& name = words[0];
   const bool later = std::find(std::begin(not_built), std::end(not_built), name) != std::end(not_built);
+  std::vector<std::string> known;
+  for (const Command& c : commands) known.emplace_back(c.name);
   refuse({.what = text("\"", name, "\" is ", later ? "not built yet" : "not a command"),
           .where = "tsrun",
-          .next = "choose one of: generate score convert inspect validate"});
+          .next = "choose one of: " + join(known, " ")});
 }
 
 void refuse_several_ranks(const Command& command) {

@@ -26,6 +26,8 @@ po::options_description convert_options();
 int run_convert(const Arguments&, const Console&);
 po::options_description inspect_options();
 int run_inspect(const Arguments&, const Console&);
+po::options_description plan_options();
+int run_plan(const Arguments&, const Console&);
 po::options_description validate_options();
 int run_validate(const Arguments&, const Console&);
 

@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "tsrun/core/text.hpp"
+#include "whole_file.hpp"
 
 namespace tsrun::cli {
 
@@ -31,16 +32,7 @@ void Console::write(const Json& document) const {
     std::fflush(stdout);
     return;
   }
-  const std::string part = tsrun::text(*json_, ".", getpid(), ".part");
-  std::FILE* const file = std::fopen(part.c_str(), "wb");
-  const bool good = file != nullptr && std::fwrite(whole.data(), 1, whole.size(), file) == whole.size();
-  if ((file != nullptr && std::fclose(file) != 0) || !good || std::rename(part.c_str(), json_->c_str()) != 0) {
-    const std::string why = std::strerror(errno);
-    std::remove(part.c_str());
-    broke({.what = "the result cannot be written: " + why,
-           .where = *json_,
-           .next = "choose a place that can be written"});
-  }
+  write_whole_file(*json_, whole);
 }
 
 Json envelope(const char* command, const JobFacts& job) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <utility>
 #include <vector>
 
 #include "tsrun/core/error.hpp"
@@ -21,6 +22,20 @@ std::vector<fs::path> roots() {
   if (!failed) all.push_back(self.parent_path().parent_path() / "share/tsrun");
   all.emplace_back(TSRUN_SOURCE_DATA);
   return all;
+}
+
+// Letters to put in, take out or change to make one word of the other.
+std::size_t distance(const std::string& a, const std::string& b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t before = std::exchange(row[0], i);
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t changed = before + (a[i - 1] == b[j - 1] ? 0 : 1);
+      before = std::exchange(row[j], std::min({row[j] + 1, row[j - 1] + 1, changed}));
+    }
+  }
+  return row.back();
 }
 
 }  // namespace
@@ -45,11 +60,15 @@ std::string named_file(const std::string& folder, const std::string& given, cons
   for (const fs::directory_entry& entry : fs::directory_iterator(in))
     if (entry.path().extension() == ".json") known.push_back(entry.path().stem().string());
   std::sort(known.begin(), known.end());
-  std::string list;
-  for (const std::string& name : known) list += (list.empty() ? "" : ", ") + name;
+  std::vector<std::string> nearest = known;
+  std::stable_sort(nearest.begin(), nearest.end(), [&](const std::string& a, const std::string& b) {
+    return distance(a, given) < distance(b, given);
+  });
+  nearest.resize(std::min<std::size_t>(3, nearest.size()));
   refuse({.what = text("\"", given, "\" is not in ", in.string()),
           .where = option,
-          .next = text("name a file, or one of: ", list)});
+          .numbers = {{"nearest", join(nearest)}},
+          .next = text("name a file, or one of: ", join(known))});
 }
 
 }  // namespace tsrun::cli

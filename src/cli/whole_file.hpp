@@ -1,0 +1,10 @@
+// A file that appears under its name only when it is complete.
+#pragma once
+
+#include <string>
+
+namespace tsrun::cli {
+
+void write_whole_file(const std::string& path, const std::string& whole);
+
+}  // namespace tsrun::cli
