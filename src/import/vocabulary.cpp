@@ -5,47 +5,13 @@
 
 #include "cursor.hpp"
 #include "end_tokens.hpp"
+#include "text_habits.hpp"
 #include "tsrun/core/error.hpp"
 #include "tsrun/core/text.hpp"
 #include "words.hpp"
 
 namespace tsrun {
 namespace {
-
-// The patterns as the families' tokenizer.json have them.
-constexpr const char* gpt2 = R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
-constexpr const char* each_digit = R"(\p{N})";
-constexpr const char* three_digits = R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|)"
-                                     R"( ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
-constexpr const char* one_digit = R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}|)"
-                                  R"( ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
-
-constexpr const char* punctuation = R"([\p{P}$+<=>\^`|~])";
-constexpr TextStep::Matches together = TextStep::Matches::together;
-
-// tokenizer.ggml.pre names how text is cut into pieces, and with it a family's habits.
-struct Pre {
-  std::string_view name;
-  std::vector<TextStep> steps;
-  bool composes = false;  // the text is in Normalization Form C
-  bool ignore_merges = false;
-  bool add_bos = false;  // where the file does not say
-};
-const Pre pres[] = {
-    {"smollm", {{.text = each_digit}, {.text = gpt2}}},
-    {"starcoder", {{.text = each_digit}, {.text = gpt2}}},
-    {"refact", {{.text = each_digit}, {.text = gpt2}}},
-    {"command-r", {{.text = each_digit}, {.text = gpt2}}, true, false, true},
-    {"gpt-2", {{.text = gpt2}}},
-    {"default", {{.text = gpt2}}},
-    {"falcon",
-     {{.text = punctuation, .matches = together}, {.text = gpt2}, {.kind = TextStep::Kind::letters},
-      {.text = each_digit, .matches = together}, {.text = "[0-9][0-9][0-9]"}}},
-    {"qwen2", {{.text = one_digit}}, true},
-    {"llama-bpe", {{.text = three_digits}}, false, true, true},
-    {"llama3", {{.text = three_digits}}, false, true, true},
-    {"llama-v3", {{.text = three_digits}}, false, true, true},
-};
 
 class VocabularyReader {
  public:
@@ -107,13 +73,12 @@ void VocabularyReader::read_kind() {
 void VocabularyReader::read_bpe() {
   const auto pre = file_.string("tokenizer.ggml.pre");
   if (!pre) return none("the file does not say how its tokenizer cuts text into pieces (tokenizer.ggml.pre)");
-  const auto* const known =
-      std::find_if(std::begin(pres), std::end(pres), [&](const Pre& p) { return p.name == *pre; });
-  if (known == std::end(pres)) return none(text("the tokenizer's pattern \"", printable(*pre), "\" is not known"));
+  const TextHabits* const known = text_habits_of(*pre);
+  if (!known) return none(text("the tokenizer's pattern \"", printable(*pre), "\" is not known"));
   if (!file_.has("tokenizer.ggml.tokens") || !file_.has("tokenizer.ggml.merges"))
     return none("the file carries a tokenizer without its tokens or merges");
   data_.kind = TokenizerKind::bpe;
-  data_.pre_tokenizer = known->steps;
+  data_.pre_tokenizer = known->pre_tokenizer;
   if (known->composes) data_.normalizer.push_back({.kind = TextStep::Kind::nfc});
   data_.ignore_merges = known->ignore_merges;
   data_.add_bos = known->add_bos;

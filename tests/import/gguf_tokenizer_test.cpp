@@ -82,8 +82,8 @@ TEST_CASE("what tsrun does not build is left out with the reason, and the file s
   image.drop("tokenizer.ggml.model");
   CHECK(reason(image).find("no tokenizer") != std::string::npos);
   image = small_llama();
-  image.string("tokenizer.ggml.pre", "tekken");
-  CHECK(reason(image).find("tekken") != std::string::npos);
+  image.string("tokenizer.ggml.pre", "kimi-k2");
+  CHECK(reason(image).find("kimi-k2") != std::string::npos);
   image.drop("tokenizer.ggml.pre");
   CHECK(reason(image).find("tokenizer.ggml.pre") != std::string::npos);
   image = small_llama();
