@@ -10,6 +10,7 @@
 #include "hf_match.hpp"
 #include "json.hpp"
 #include "match.hpp"
+#include "rowless_tokens.hpp"
 #include "shards.hpp"
 #include "stored_rows.hpp"
 #include "tsrun/core/error.hpp"
@@ -38,7 +39,8 @@ class MatchedSource : public ModelSource {
   }
 
  protected:
-  void set(ModelConfig config, TokenizerData tokenizer, std::vector<Match> matches) {
+  void set(ModelConfig config, TokenizerData tokenizer, std::vector<Match> matches, const std::string& where) {
+    drop_rowless_tokens(tokenizer, config.V, where, notes_);
     config_ = std::move(config);
     tokenizer_ = std::move(tokenizer);
     matches_ = std::move(matches);
@@ -69,7 +71,7 @@ class GgufSource final : public MatchedSource {
     const Family family{a.name, a.tensors, a.qk_rows == QkRows::neighbours,
                         [](std::string_view name) { return name == rope_divisors; }};
     std::vector<Match> matches = match_tensors(TensorTable(file_.stored(), file_.where()), family, config);
-    set(std::move(config), std::move(tokenizer), std::move(matches));
+    set(std::move(config), std::move(tokenizer), std::move(matches), file_.where());
   }
 
  private:
@@ -108,7 +110,7 @@ class HfSource final : public MatchedSource {
     config.name = last_part(folder.name());
     shards_ = open_shards(folder);
     std::vector<Match> matches = match_hf_tensors(shards_, folder.name(), *family, config);
-    set(std::move(config), read_tokenizer(folder), std::move(matches));
+    set(std::move(config), read_tokenizer(folder), std::move(matches), folder.name());
   }
 
  private:

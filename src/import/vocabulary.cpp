@@ -102,9 +102,8 @@ void VocabularyReader::read_tokens() {
   if (!tokens) return;
   data_.tokens = std::move(*tokens);
   const auto count = static_cast<std::int64_t>(data_.tokens.size());
-  if (count != size_)
-    contradiction("the tokenizer has another number of tokens than the model",
-                  {{"tokens", count}, {"vocabulary", size_}});
+  if (count < size_)
+    contradiction("the tokenizer has fewer tokens than the model", {{"tokens", count}, {"vocabulary", size_}});
   read_types();
   if (data_.kind != TokenizerKind::sentencepiece) return;
   read_scores();
