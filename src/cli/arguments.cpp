@@ -10,7 +10,7 @@ namespace tsrun::cli {
 namespace {
 
 // Options of cli.md whose part of tsrun does not exist yet. They are refused by name rather than ignored.
-constexpr const char* not_built[] = {"chat", "system", "chip", "objective", "max-latency-ms", "wrap"};
+constexpr const char* not_built[] = {"chip", "objective", "max-latency-ms", "wrap"};
 
 std::string without_dashes(std::string_view option) {
   option = option.substr(0, option.find('='));

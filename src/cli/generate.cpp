@@ -31,8 +31,14 @@ Json sampling_json(const Sampling& s, std::int64_t n_predict) {
           {"seed", s.seed}};
 }
 
+// What is put around the prompts; null where they are taken as they are.
+Json chat_json(const Arguments& a) {
+  if (!a.flag("chat")) return {};
+  return {{"system", a.has("system") ? Json(*a.text("system")) : Json()}};
+}
+
 // The first line of a results file: all that a result depends on.
-Json results_header(const Job& job, const Plan& plan, const Json& sampling) {
+Json results_header(const Job& job, const Plan& plan, const Json& sampling, const Json& chat) {
   return {{"schema", 1},
           {"version", TSRUN_VERSION},
           {"model", job.config().name},
@@ -43,12 +49,13 @@ Json results_header(const Job& job, const Plan& plan, const Json& sampling) {
             {"decode", to_text(plan.decode)},
             {"dtype", plan.weights ? std::string(name(*plan.weights)) : "auto"},
             {"kv_dtype", name(plan.kv)}}},
-          {"sampling", sampling}};
+          {"sampling", sampling},
+          {"chat", chat}};
 }
 
 void refuse_other_run(const Json& recorded, const Json& wanted, const std::string& path) {
-  for (const char* part : {"model", "parameters", "plan", "sampling"})
-    if (!recorded.contains(part) || recorded[part] != wanted[part])
+  for (const char* part : {"model", "parameters", "plan", "sampling", "chat"})
+    if (recorded.value(part, Json()) != wanted[part])
       refuse({.what = text("the results file was begun with another ", part),
               .where = path,
               .numbers = {{"there", recorded.value(part, Json()).dump()}, {"now", wanted[part].dump()}},
@@ -147,8 +154,11 @@ po::options_description generate_options() {
   // clang-format off: a table
   o.add_options()
     ("prompt,p", po::value<std::vector<std::string>>()->value_name("TEXT"), "a prompt")
-    ("file,f", po::value<std::string>()->value_name("FILE"), "a text file is one prompt; .jsonl has {\"id\", \"prompt\"} lines")
+    ("file,f", po::value<std::string>()->value_name("FILE"),
+     "a text file is one prompt; .jsonl has {\"id\", \"prompt\"} or {\"id\", \"messages\"} lines")
     ("tokens", po::value<std::vector<std::string>>()->value_name("1,2,3"), "a prompt as ids; repeat for a batch")
+    ("chat", po::bool_switch(), "a prompt is what the user says: put it into the model's chat template")
+    ("system", po::value<std::string>()->value_name("TEXT"), "with --chat: the system message, where there is no other")
     ("n-predict,n", po::value<std::string>()->value_name("N"), "new tokens of each (128)")
     ("temp", po::value<std::string>()->value_name("T"), "temperature; 0 is greedy (0)")
     ("top-k", po::value<std::string>()->value_name("K"), "only the K likeliest tokens (0: all)")
@@ -194,7 +204,7 @@ int run_generate(const Arguments& a, const Console& console, const MpiSession& s
   std::unique_ptr<ResultsFile> results_file;
   job.mesh().together("opening the results file", [&] {
     if (!path || !console.speaks()) return;
-    const Json header = results_header(job, plan, sampling_json(asked.sampling, n_predict));
+    const Json header = results_header(job, plan, sampling_json(asked.sampling, n_predict), chat_json(a));
     if (!found.header.is_null()) refuse_other_run(found.header, header, *path);
     results_file = std::make_unique<ResultsFile>(*path, found, header);
   });

@@ -48,6 +48,17 @@ Schedules schedules_option(const Arguments& arguments) {
           .next = "choose one of: " + join(known, " ")});
 }
 
+// What `make` refuses is refused with `where` before the place it names.
+Ids placed(const std::string& where, const std::function<Ids()>& make) {
+  try {
+    return make();
+  } catch (const Error& error) {
+    Complaint complaint = error.complaint();
+    complaint.where = complaint.where.empty() ? where : where + ": " + complaint.where;
+    refuse(std::move(complaint));
+  }
+}
+
 }  // namespace
 
 Job::Job(const Arguments& arguments, const MpiSession& session) {
@@ -159,14 +170,15 @@ const Tokenizer& Job::tokenizer() const {
 
 Ids Job::encode(const std::string& text, const std::string& where) const {
   const Tokenizer& t = tokenizer();
-  try {
-    return t.encode(text);
-  } catch (const Error& error) {
-    Complaint complaint = error.complaint();
-    if (complaint.where.empty()) complaint.where = where;
-    else complaint.where = where + ": " + complaint.where;
-    refuse(std::move(complaint));
-  }
+  return placed(where, [&] { return t.encode(text); });
+}
+
+Ids Job::encode(const std::vector<ChatMessage>& conversation, const std::string& where) const {
+  const Tokenizer& t = tokenizer();
+  return placed(where, [&] {
+    if (!chat_) chat_ = std::make_unique<ChatTemplate>(file_->tokenizer(), file_->path());
+    return t.encode(render_chat(*chat_, conversation, true), Tokenizer::Special::parse, false);
+  });
 }
 
 }  // namespace tsrun::cli

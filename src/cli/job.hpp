@@ -10,6 +10,7 @@
 #include "tsrun/engine/engine.hpp"
 #include "tsrun/mesh/mesh.hpp"
 #include "tsrun/store/model_file.hpp"
+#include "tsrun/tokenizer/chat.hpp"
 #include "tsrun/tokenizer/tokenizer.hpp"
 
 namespace tsrun::cli {
@@ -39,6 +40,9 @@ class Job {
   void validate_ids(const Ids& ids, const std::string& where) const;
   // Ids of a text, by the model's tokenizer; refuses where there is none.
   Ids encode(const std::string& text, const std::string& where) const;
+  // Ids of a conversation up to where the model's answer begins, by its template, which writes BOS where it wants one;
+  // refuses where there is none.
+  Ids encode(const std::vector<ChatMessage>& conversation, const std::string& where) const;
   const Tokenizer& tokenizer() const;
   bool has_tokenizer() const { return file_->tokenizer().kind != TokenizerKind::none; }
 
@@ -46,6 +50,7 @@ class Job {
   std::unique_ptr<ModelFile> file_;
   std::unique_ptr<Mesh> mesh_;
   mutable std::unique_ptr<Tokenizer> tokenizer_;  // built when first asked for
+  mutable std::unique_ptr<ChatTemplate> chat_;    // likewise
   int threads_ = 1;
 };
 

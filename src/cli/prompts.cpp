@@ -2,9 +2,9 @@
 
 #include <charconv>
 #include <fstream>
-#include <set>
 #include <sstream>
 
+#include "prompt_lines.hpp"
 #include "tsrun/core/text.hpp"
 
 namespace tsrun::cli {
@@ -14,38 +14,41 @@ bool ends_with(const std::string& text, const std::string& end) {
   return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
 }
 
-Prompt parse_line(const std::string& line, const std::string& where) {
-  const Json parsed = Json::parse(line, nullptr, false);
-  const auto bad = [&where](const std::string& what) {
-    refuse({.what = what, .where = where, .next = "write {\"id\": .., \"prompt\": \"..\"} on every line"});
-  };
-  if (!parsed.is_object()) bad("the line is not a JSON object");
-  if (parsed.contains("messages"))
-    refuse({.what = "\"messages\" is not built yet", .where = where, .next = "write the whole text as \"prompt\""});
-  if (!parsed.contains("prompt") || !parsed["prompt"].is_string()) bad("the line has no \"prompt\" text");
-  if (!parsed.contains("id") || !(parsed["id"].is_string() || parsed["id"].is_number_integer()))
-    bad("the line has no \"id\"");
-  return {parsed["id"].is_string() ? parsed["id"].get<std::string>() : parsed["id"].dump(),
-          parsed["prompt"].get<std::string>(),
-          {}};
+void require_consistent_options(const Arguments& a) {
+  if (a.has("system") && !a.flag("chat"))
+    refuse({.what = "a system message needs a conversation",
+            .where = "--system",
+            .next = "add --chat, or write the message into the prompt"});
+  if (a.flag("chat") && a.has("tokens"))
+    refuse({.what = "ids cannot be put into a chat template",
+            .where = "--tokens",
+            .next = "give the words with -p or -f, or leave --chat out"});
 }
 
-std::vector<Prompt> parse_lines(const std::string& all, const std::string& path) {
-  std::vector<Prompt> prompts;
-  std::set<std::string> seen;
-  std::istringstream in(all);
-  std::string line;
-  for (int number = 1; std::getline(in, line); ++number) {
-    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
-    const std::string where = text(path, ", line ", number);
-    prompts.push_back(parse_line(line, where));
-    if (!seen.insert(prompts.back().id).second)
-      refuse({.what = text("the id \"", prompts.back().id, "\" comes twice"),
-              .where = where,
-              .next = "give every prompt an id of its own"});
+// Makes prompts of texts and conversations, as --chat and --system say.
+class Reader {
+ public:
+  Reader(const Arguments& a, const Job& job) : chat_(a.flag("chat")), system_(a.text("system")), job_(job) {}
+
+  Prompt words(const std::string& id, const std::string& text, const std::string& where) const {
+    if (chat_) return conversation(id, {{"user", text}}, where);
+    return {id, text, job_.encode(text, where)};
   }
-  return prompts;
-}
+  Prompt line(const PromptLine& line) const {
+    return line.messages.empty() ? words(line.id, line.prompt, line.where)
+                                 : conversation(line.id, line.messages, line.where);
+  }
+
+ private:
+  Prompt conversation(const std::string& id, std::vector<ChatMessage> messages, const std::string& where) const {
+    if (system_ && messages.front().role != "system") messages.insert(messages.begin(), {"system", *system_});
+    return {id, "", job_.encode(messages, where)};
+  }
+
+  bool chat_;
+  std::optional<std::string> system_;
+  const Job& job_;
+};
 
 }  // namespace
 
@@ -95,19 +98,15 @@ std::vector<Ids> parse_ids_file(const std::string& path) {
 }
 
 std::vector<Prompt> read_prompts(const Arguments& arguments, const Job& job) {
+  require_consistent_options(arguments);
+  const Reader reader(arguments, job);
   std::vector<Prompt> prompts;
   for (const std::string& list : arguments.list("tokens")) prompts.push_back({"", "", parse_ids(list, "--tokens")});
-  for (const std::string& words : arguments.list("prompt")) prompts.push_back({"", words, job.encode(words, "-p")});
+  for (const std::string& words : arguments.list("prompt")) prompts.push_back(reader.words("", words, "-p"));
   if (const auto path = arguments.text("file")) {
     const std::string all = read_file(*path);
-    if (!ends_with(*path, ".jsonl")) {
-      prompts.push_back({"", all, job.encode(all, *path)});
-    } else {
-      for (Prompt& p : parse_lines(all, *path)) {
-        p.ids = job.encode(p.text, text(*path, ", id ", p.id));
-        prompts.push_back(std::move(p));
-      }
-    }
+    if (!ends_with(*path, ".jsonl")) prompts.push_back(reader.words("", all, *path));
+    else for (const PromptLine& line : parse_prompt_lines(all, *path)) prompts.push_back(reader.line(line));
   }
   if (prompts.empty())
     refuse({.what = "there is no prompt", .where = "generate", .next = "give -p TEXT, -f FILE or --tokens 1,2,3"});

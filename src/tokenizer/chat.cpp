@@ -14,7 +14,7 @@ struct Family {
 constexpr Family families[] = {{"chatml", "<|im_start|>"}, {"llama-3", "<|start_header_id|>"}, {"llama-2", "<<SYS>>"},
                                {"mistral", "[INST]"},      {"gemma", "<start_of_turn>"},       {"phi-3", "<|end|>"}};
 
-constexpr const char* raw_form = "write the prompt as the model expects it and leave --chat out";
+constexpr const char* raw_form = "give the whole text that the model expects as a prompt, without --chat";
 
 std::string name_of(const std::string& source) {
   for (const Family& family : families)
@@ -30,11 +30,12 @@ void require_utf8(std::string_view text, const char* what, const std::string& wh
             .numbers = {{"byte offset", static_cast<std::int64_t>(*invalid)}}, .next = "convert it to UTF-8"});
 }
 
-[[noreturn]] void refuse_fault(const jinja::Fault& fault, const std::string& name, const std::string& where) {
+[[noreturn]] void refuse_fault(const jinja::Fault& fault, const std::string& name, const char* cannot,
+                               const std::string& where, const std::string& next) {
   Numbers numbers;
   if (fault.line > 0) numbers = {{"line of the template", fault.line}};
-  refuse({.what = text("the model's chat template (", name, ") cannot write this conversation: ", shown(fault.what)),
-          .where = where, .numbers = std::move(numbers), .next = raw_form});
+  refuse({.what = text("the model's chat template (", name, ") cannot ", cannot, ": ", shown(fault.what)),
+          .where = where, .numbers = std::move(numbers), .next = next});
 }
 
 jinja::Dict texts_of_tokens(const TokenizerData& data, const std::string& where) {
@@ -69,7 +70,7 @@ ChatTemplate::ChatTemplate(const TokenizerData& data, const std::string& where) 
   try {
     state_.reset(new State{name, where, jinja::Template(data.chat_template), texts_of_tokens(data, where)});
   } catch (const jinja::Fault& fault) {
-    refuse_fault(fault, name, where);
+    refuse_fault(fault, name, "be read", where, raw_form);
   }
 }
 ChatTemplate::ChatTemplate(ChatTemplate&&) noexcept = default;
@@ -93,7 +94,8 @@ std::string render_chat(const ChatTemplate& chat, const std::vector<ChatMessage>
   try {
     return chat.state_->source.run(variables, now);
   } catch (const jinja::Fault& fault) {
-    refuse_fault(fault, chat.state_->name, chat.state_->where);
+    refuse_fault(fault, chat.state_->name, "write this conversation", chat.state_->where,
+                 text("change the conversation, or ", raw_form));
   }
 }
 

@@ -48,8 +48,6 @@ TEST_CASE("prompts that cannot be") {
   refused(generate("-f " + (folder / "bad.jsonl")), 2, {"bad.jsonl, line 2"});
   folder.write("twice.jsonl", "{\"id\": 1, \"prompt\": \"x\"}\n{\"id\": 1, \"prompt\": \"y\"}\n");
   refused(generate("-f " + (folder / "twice.jsonl")), 2, {"twice"});
-  folder.write("chat.jsonl", "{\"id\": 1, \"messages\": []}\n");
-  refused(generate("-f " + (folder / "chat.jsonl")), 2, {"messages", "not built"});
 }
 
 TEST_CASE("invalid UTF-8 is refused by a tokenizer of characters") {

@@ -94,3 +94,18 @@ TEST_CASE("text goes in and out, and invalid UTF-8 is refused with its place") {
     CHECK(bad.messages()[0].find("byte offset 3") != std::string::npos);
   }
 }
+
+TEST_CASE("--chat asks as apply_chat_template of transformers does, and the answer ends by itself") {
+  const Model model;
+  if (!model.there) return;
+  model.write("whole.txt",
+              "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n"
+              "<|im_start|>user\nWhat is the capital of France?<|im_end|>\n<|im_start|>assistant\n");
+  const std::string base = "generate --quiet -n 20 --json - -m " + model.file;
+  const Json chat = json_of(run(base + " --chat -p 'What is the capital of France?'", 2))["sequences"][0],
+             whole = json_of(run(base + " -f " + (model / "whole.txt"), 2))["sequences"][0];
+  CHECK(chat["prompt_tokens"] == whole["prompt_tokens"]);
+  CHECK(chat["tokens"] == whole["tokens"]);
+  CHECK(chat["text"].get<std::string>().find("Paris") != std::string::npos);
+  CHECK(chat["finish"] == "eos");
+}
