@@ -1,0 +1,59 @@
+// Products of activations with packed weights, by all threads.
+//
+// The activations are turned once into the form that the weights are multiplied with: bf16 for bf16 weights where the
+// processor multiplies those, int8 in groups of 32 (each with its own f32 scale) for int8 and int4 weights, else f32.
+// Sums are f32; inside a group of 32 they are exact. An element of the product is one chain of sums in the order of the
+// columns, so that its bits depend neither on the rows beside it nor on the number of threads, and not on how the
+// columns of the weights are cut into blocks, as long as these have an even number of them (a multiple of 32 if
+// quantised).
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "tsrun/kernels/packed.hpp"
+#include "tsrun/kernels/simd_level.hpp"
+
+namespace tsrun {
+
+struct PackedKernels;
+
+// Rows that one or several products take. Memory only grows, so that a step of the same size allocates nothing.
+class Activations {
+ public:
+  explicit Activations(SimdLevel level = simd_level());
+
+  // From now on x[n][columns], rows `stride` floats apart (0: side by side). They are read again by each product that
+  // needs a form not yet made, so they must outlive the products.
+  void set(const float* x, std::int64_t n, std::int64_t columns, std::int64_t stride = 0);
+
+  std::int64_t rows() const { return rows_; }
+  std::int64_t columns() const { return columns_; }
+
+ private:
+  friend void multiply(Activations&, std::span<const PackedView>, float*, std::int64_t, bool);
+
+  struct Converted {
+    std::int64_t block_columns = 0;  // 0: not made yet
+    std::vector<std::byte> bytes;
+  };
+  const std::byte* converted(DType weights, std::int64_t block_columns);
+
+  const PackedKernels* kernels_;
+  const float* x_ = nullptr;
+  std::int64_t rows_ = 0, columns_ = 0, stride_ = 0;
+  std::array<Converted, 3> forms_;
+};
+
+// y[n][w.rows] = x * w^T, or added to y where `onto`; the rows of y lie y_stride floats apart (0: side by side).
+void multiply(Activations& x, const PackedView& w, float* y, std::int64_t y_stride = 0, bool onto = false);
+
+// The same for weights that lie in blocks side by side along the contracted dimension, as they come from several chips:
+// all of one type and shape, together as wide as x. The sums run through the blocks in their order.
+void multiply(Activations& x, std::span<const PackedView> blocks, float* y, std::int64_t y_stride = 0,
+              bool onto = false);
+
+}  // namespace tsrun

@@ -1,0 +1,20 @@
+// The instruction sets that the kernels are compiled for, lowest first; the highest this processor has is taken.
+//
+// TSRUN_SIMD=portable|avx2|avx512|avx512_bf16 forces one.
+#pragma once
+
+#include <string_view>
+
+namespace tsrun {
+
+enum class SimdLevel { portable, avx2, avx512, avx512_bf16 };  // avx512_bf16: with VDPBF16PS and VPDPBUSD
+
+inline constexpr SimdLevel simd_levels[] = {SimdLevel::portable, SimdLevel::avx2, SimdLevel::avx512,
+                                            SimdLevel::avx512_bf16};
+
+std::string_view name(SimdLevel level);
+bool processor_has(SimdLevel level);
+// The level of this process, the same all its life. Refuses a TSRUN_SIMD that is unknown or not to be had here.
+SimdLevel simd_level();
+
+}  // namespace tsrun

@@ -1,0 +1,4 @@
+// Products with packed weights for avx2; CMake gives this file its instruction set.
+#define TSRUN_SIMD_LEVEL simd_avx2
+#define TSRUN_SIMD_BYTES 32
+#include "packed_body.hpp"

@@ -1,0 +1,286 @@
+// Packed weights and their products: every type at every level of this processor, against sums in double.
+#include <doctest/doctest.h>
+#include <omp.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <random>
+#include <vector>
+
+#include "tsrun/kernels/packed.hpp"
+#include "tsrun/kernels/product.hpp"
+
+using namespace tsrun;
+
+namespace {
+
+constexpr DType types[] = {DType::f32, DType::bf16, DType::int8, DType::int8_channel, DType::int4, DType::int4_min};
+
+std::vector<SimdLevel> levels_here() {
+  std::vector<SimdLevel> levels;
+  std::copy_if(std::begin(simd_levels), std::end(simd_levels), std::back_inserter(levels), processor_has);
+  return levels;
+}
+
+std::size_t size(std::int64_t n) { return static_cast<std::size_t>(n); }
+
+std::vector<float> random_floats(std::int64_t n, unsigned seed) {
+  std::mt19937 generator(seed);
+  std::normal_distribution<float> normal;
+  std::vector<float> v(size(n));
+  for (float& x : v) x = normal(generator);
+  return v;
+}
+
+// Any bits a type can have, with scales near 1/100.
+TensorRows random_rows(DType type, std::int64_t rows, std::int64_t columns, unsigned seed) {
+  std::mt19937 generator(seed);
+  std::normal_distribution<float> normal;
+  TensorRows t = TensorRows::zeros(type, rows, columns);
+  if (!is_quantized(type)) {
+    for (std::int64_t i = 0; i < rows * columns; ++i) {
+      const float v = normal(generator);
+      const std::uint16_t half = f32_to_bf16(v);
+      if (type == DType::f32) std::memcpy(t.values.data() + 4 * i, &v, 4);
+      else std::memcpy(t.values.data() + 2 * i, &half, 2);
+    }
+    return t;
+  }
+  for (std::byte& b : t.values) b = static_cast<std::byte>(generator());
+  if (type == DType::int8_channel) {
+    for (std::int64_t r = 0; r < rows; ++r) {
+      const float v = 0.01F * normal(generator);
+      std::memcpy(t.scale.data() + 2 * r, &v, 4);
+    }
+    return t;
+  }
+  for (std::uint16_t& s : t.scale) s = f32_to_f16(0.01F * normal(generator));
+  for (std::uint16_t& m : t.minimum) m = f32_to_f16(0.1F * normal(generator));
+  return t;
+}
+
+std::vector<std::byte> packed(const TensorRows& t) {
+  std::vector<std::byte> bytes(size(bytes_of(t.type, t.rows, t.columns)));
+  pack(t, {0, t.rows, 0, t.columns}, bytes.data(), t.rows, t.columns, 0, 0);
+  return bytes;
+}
+
+PackedView view(const TensorRows& t, const std::vector<std::byte>& bytes) {
+  return {t.type, t.rows, t.columns, bytes.data()};
+}
+
+std::vector<float> product(SimdLevel level, const std::vector<float>& x, std::int64_t n, const PackedView& w) {
+  Activations rows(level);
+  rows.set(x.data(), n, w.columns);
+  std::vector<float> y(size(n * w.rows), -1.0F);
+  multiply(rows, w, y.data());
+  return y;
+}
+
+bool same_bits(const float* a, const float* b, std::int64_t n) {
+  return std::memcmp(a, b, size(n) * sizeof(float)) == 0;
+}
+
+// x as the product may take it: exactly, in bf16, or in whole steps of 1/127 of the largest of 32.
+std::vector<float> rounded(std::vector<float> x, std::int64_t columns, DType weights, SimdLevel level) {
+  if (weights == DType::bf16 && level == SimdLevel::avx512_bf16)
+    for (float& v : x) v = bf16_to_f32(f32_to_bf16(v));
+  if (!is_quantized(weights)) return x;
+  for (std::int64_t row = 0; row < std::ssize(x); row += columns)
+    for (std::int64_t first = 0; first < columns; first += 32) {
+      float* const group = x.data() + row + first;
+      const std::int64_t count = std::min<std::int64_t>(32, columns - first);
+      float most = 0;
+      for (std::int64_t i = 0; i < count; ++i) most = std::max(most, std::abs(group[i]));
+      for (std::int64_t i = 0; i < count && most > 0; ++i)
+        group[i] = std::nearbyint(group[i] * (127 / most)) * (most / 127);
+    }
+  return x;
+}
+
+std::int64_t columns_for(DType type, std::int64_t columns) {
+  return is_grouped(type) ? (columns + 31) / 32 * 32 : columns;
+}
+
+}  // namespace
+
+TEST_CASE("an unpacked row is the row that was packed") {
+  for (const DType type : types)
+    for (const std::int64_t rows : {1, 15, 16, 17, 40})
+      for (const std::int64_t wanted : {1, 2, 3, 7, 32, 66, 97}) {
+        const std::int64_t columns = columns_for(type, wanted);
+        const TensorRows t = random_rows(type, rows, columns, 1);
+        const auto bytes = packed(t);
+        std::vector<float> expected(size(rows * columns)), row(size(columns));
+        decode_rows(t, 0, rows, expected.data());
+        CAPTURE(name(type));
+        CAPTURE(rows);
+        CAPTURE(columns);
+        for (std::int64_t r = 0; r < rows; ++r) {
+          unpack_row(view(t, bytes), r, row.data());
+          CHECK(same_bits(row.data(), expected.data() + r * columns, columns));
+        }
+      }
+}
+
+TEST_CASE("a matrix packed in pieces is the matrix packed at once, and its panels are matrices") {
+  for (const DType type : types) {
+    const std::int64_t rows = 70, columns = is_grouped(type) ? 160 : 131, step = is_grouped(type) ? 64 : 37;
+    const TensorRows t = random_rows(type, rows, columns, 2);
+    const auto whole = packed(t);
+    std::vector<std::byte> pieces(whole.size());
+    for (const std::int64_t row : {0, 16, 48})
+      for (std::int64_t c = 0; c < columns; c += step)
+        pack(t,
+             {row,
+              row == 0    ? 16
+              : row == 16 ? 32
+                          : 22,
+              c, std::min(step, columns - c)},
+             pieces.data(), rows, columns, row, c);
+    CAPTURE(name(type));
+    CHECK(pieces == whole);
+
+    TensorRows part = TensorRows::zeros(type, 32, columns);
+    const auto copy = [](auto& to, const auto& from, std::int64_t row_size) {
+      std::copy_n(from.begin() + 16 * row_size, 32 * row_size, to.begin());
+    };
+    copy(part.values, t.values, t.value_bytes_per_row());
+    copy(part.scale, t.scale, t.scales_per_row());
+    if (has_minimum(type)) copy(part.minimum, t.minimum, t.scales_per_row());
+    const auto panels = packed(part);
+    const PackedView run = view(t, whole).rows_of(16, 32);
+    CHECK(std::memcmp(run.data, panels.data(), panels.size()) == 0);
+    CHECK_THROWS(static_cast<void>(view(t, whole).rows_of(8, 16)));
+  }
+  CHECK_THROWS(packed(TensorRows::zeros(DType::f16, 1, 1)));
+}
+
+TEST_CASE("the product is the product, for every tail") {
+  for (const SimdLevel level : levels_here())
+    for (const DType type : types)
+      for (const std::int64_t rows : {1, 15, 16, 33, 48, 65})
+        for (const std::int64_t wanted : {1, 3, 30, 64, 131, 515, 1056}) {
+          const std::int64_t columns = columns_for(type, wanted), n = 1 + (wanted + rows) % 15;
+          const TensorRows t = random_rows(type, rows, columns, 3);
+          const auto bytes = packed(t);
+          const auto x = random_floats(n * columns, 4), taken = rounded(x, columns, type, level);
+          const auto y = product(level, x, n, view(t, bytes));
+          std::vector<float> w(size(rows * columns));
+          decode_rows(t, 0, rows, w.data());
+          double worst = 0;
+          for (std::int64_t r = 0; r < n; ++r)
+            for (std::int64_t c = 0; c < rows; ++c) {
+              double sum = 0, squares = 0;
+              for (std::int64_t i = 0; i < columns; ++i) {
+                const double term = static_cast<double>(taken[size(r * columns + i)]) * w[size(c * columns + i)];
+                sum += term;
+                squares += term * term;
+              }
+              worst = std::max(worst, std::abs(y[size(r * rows + c)] - sum) / (std::sqrt(squares) + 1e-6));
+            }
+          CAPTURE(name(level));
+          CAPTURE(name(type));
+          CAPTURE(n);
+          CAPTURE(rows);
+          CAPTURE(columns);
+          CHECK(worst < 1e-5);
+        }
+}
+
+TEST_CASE("a row's bits depend neither on the rows beside it nor on the threads") {
+  const int threads = omp_get_max_threads();
+  for (const SimdLevel level : levels_here())
+    for (const DType type : types) {
+      const std::int64_t rows = 53, columns = is_grouped(type) ? 544 : 541;
+      const TensorRows t = random_rows(type, rows, columns, 5);
+      const auto bytes = packed(t);
+      const auto x = random_floats(70 * columns, 6);
+      omp_set_num_threads(1);
+      const auto all = product(level, x, 70, view(t, bytes));
+      CAPTURE(name(level));
+      CAPTURE(name(type));
+      for (std::int64_t n = 1; n < 70; ++n) {
+        omp_set_num_threads(static_cast<int>(1 + n % 3));
+        const auto some = product(level, x, n, view(t, bytes));
+        CHECK(same_bits(some.data(), all.data(), n * rows));
+      }
+      for (const std::int64_t row : {1, 30, 69}) {
+        const std::vector<float> one(x.begin() + row * columns, x.begin() + (row + 1) * columns);
+        CHECK(same_bits(product(level, one, 1, view(t, bytes)).data(), all.data() + row * rows, rows));
+      }
+    }
+  omp_set_num_threads(threads);
+}
+
+TEST_CASE("blocks side by side give the bits of the whole, and onto adds") {
+  for (const SimdLevel level : levels_here())
+    for (const DType type : types) {
+      const std::int64_t rows = 37, part = 96, parts = 3, n = 9, columns = part * parts;
+      const TensorRows t = random_rows(type, rows, columns, 7);
+      const auto whole = packed(t);
+      std::vector<std::vector<std::byte>> bytes;
+      std::vector<PackedView> blocks;
+      for (std::int64_t p = 0; p < parts; ++p) {
+        bytes.emplace_back(size(bytes_of(type, rows, part)));
+        pack(t, {0, rows, p * part, part}, bytes.back().data(), rows, part, 0, 0);
+        blocks.push_back({type, rows, part, bytes.back().data()});
+      }
+      const auto x = random_floats(n * columns, 8);
+      const auto expected = product(level, x, n, view(t, whole));
+      Activations activations(level);
+      activations.set(x.data(), n, columns);
+      std::vector<float> y(size(n * rows)), one_by_one(y.size());
+      multiply(activations, blocks, y.data());
+      Activations piece(level);
+      for (std::int64_t p = 0; p < parts; ++p) {
+        piece.set(x.data() + p * part, n, part, columns);
+        multiply(piece, blocks[size(p)], one_by_one.data(), rows, p > 0);
+      }
+      CAPTURE(name(level));
+      CAPTURE(name(type));
+      CHECK(same_bits(y.data(), expected.data(), n * rows));
+      CHECK(same_bits(one_by_one.data(), expected.data(), n * rows));
+      // the same activations, for weights that come whole
+      multiply(activations, view(t, whole), y.data());
+      CHECK(same_bits(y.data(), expected.data(), n * rows));
+    }
+}
+
+TEST_CASE("levels with fused multiply-add agree to the bit") {
+  for (const DType type : types) {
+    const std::int64_t rows = 40, columns = 320, n = 7;
+    const TensorRows t = random_rows(type, rows, columns, 9);
+    const auto bytes = packed(t);
+    const auto x = random_floats(n * columns, 10);
+    if (!processor_has(SimdLevel::avx2)) return;
+    const auto expected = product(SimdLevel::avx2, x, n, view(t, bytes));
+    for (const SimdLevel level : levels_here()) {
+      if (level <= SimdLevel::avx2 || (type == DType::bf16 && level == SimdLevel::avx512_bf16)) continue;
+      CAPTURE(name(level));
+      CAPTURE(name(type));
+      CHECK(same_bits(product(level, x, n, view(t, bytes)).data(), expected.data(), n * rows));
+    }
+  }
+}
+
+TEST_CASE("what is not a number stays in its row, and tiny numbers do no harm") {
+  for (const SimdLevel level : levels_here())
+    for (const DType type : types) {
+      const std::int64_t rows = 20, columns = 64;
+      const TensorRows t = random_rows(type, rows, columns, 11);
+      const auto bytes = packed(t);
+      auto x = random_floats(3 * columns, 12);
+      x[size(columns + 40)] = std::nanf("");
+      for (std::int64_t i = 0; i < columns; ++i) x[size(2 * columns + i)] *= 1e-37F;
+      const auto y = product(level, x, 3, view(t, bytes));
+      CAPTURE(name(level));
+      CAPTURE(name(type));
+      for (std::int64_t c = 0; c < rows; ++c) {
+        CHECK(std::isfinite(y[size(c)]));
+        CHECK(std::isnan(y[size(rows + c)]));
+        CHECK(std::abs(y[size(2 * rows + c)]) < 1e-30F);
+      }
+    }
+}
