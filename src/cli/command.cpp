@@ -7,7 +7,7 @@
 
 #include "commands.hpp"
 #include "tsrun/core/text.hpp"
-#include "tsrun/kernels/matmul.hpp"
+#include "tsrun/kernels/simd_level.hpp"
 
 namespace tsrun {
 namespace cli {
@@ -52,7 +52,7 @@ void print_help() {
 void print_version() {
   std::cout << "tsrun " << TSRUN_VERSION << "\nMPI   " << mpi_library()
             << "\nBLAS  none: products are tsrun's own kernels\nHDF5  " << TSRUN_HDF5_VERSION << "\nSIMD  "
-            << simd().name << "\n";
+            << name(simd_level()) << "\n";
 }
 
 const Command* find_command(const std::vector<std::string>& words) {

@@ -19,14 +19,8 @@ constexpr std::int64_t slab_bytes = 16 << 20;
 volatile std::sig_atomic_t signal_seen = 0;
 void remember_signal(int number) { signal_seen = number; }
 
-// What a tensor becomes. Vectors stay as they are: they are small, and norms are sensitive. So do learned positions,
-// which are added as they are read. The tables at both ends decide every logit: below int8 they do not go.
 DType target_type(const SourceTensor& t, std::optional<DType> asked) {
-  const Weight w = t.spec.weight;
-  if (!asked || t.spec.is_vector || w == Weight::pos_embed) return t.type;
-  if (*asked == DType::int4 && t.type == DType::int4_min) return t.type;
-  if (is_grouped(*asked) && t.spec.columns % group_size != 0) return DType::bf16;
-  return *asked == DType::int4 && (w == Weight::embed || w == Weight::unembed) ? DType::int8 : *asked;
+  return asked ? converted_type(t.spec, t.type, *asked) : t.type;
 }
 
 TensorRows read_slab(const ModelSource& source, std::size_t i, std::int64_t first, std::int64_t count, DType type) {

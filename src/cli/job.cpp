@@ -8,16 +8,16 @@
 namespace tsrun::cli {
 namespace {
 
-std::optional<DType> dtype_option(const Arguments& arguments, const char* name, const char* otherwise,
-                                  bool may_be_auto) {
-  const std::string word = arguments.text(name, otherwise);
-  if (may_be_auto && word == "auto") return std::nullopt;
-  if (word == "f32") return DType::f32;
-  if (word == "bf16") return DType::bf16;
-  const bool later = word == "int8" || word == "int4";
-  refuse({.what = text("\"", word, "\" is ", later ? "not built yet" : "not a type"),
-          .where = text("--", name),
-          .next = may_be_auto ? "choose auto, f32 or bf16" : "choose f32 or bf16"});
+// One of the types, by name.
+DType dtype_option(const std::string& word, const char* option, std::initializer_list<DType> types) {
+  std::vector<std::string> known;
+  for (const DType type : types) {
+    if (word == name(type)) return type;
+    known.emplace_back(name(type));
+  }
+  refuse({.what = text("\"", word, "\" is not a type"),
+          .where = text("--", option),
+          .next = "choose one of: " + join(known, " ")});
 }
 
 struct Layouts {
@@ -121,8 +121,9 @@ Plan Job::plan(const Arguments& arguments, std::int64_t sequences, std::int64_t 
   plan.prefill = layouts.prefill;
   plan.decode = layouts.decode;
   plan.schedules = schedules_option(arguments);
-  plan.weights = dtype_option(arguments, "dtype", "auto", true);
-  plan.kv = *dtype_option(arguments, "kv-dtype", "bf16", false);
+  if (const std::string word = arguments.text("dtype", "auto"); word != "auto")
+    plan.weights = dtype_option(word, "dtype", {DType::f32, DType::bf16, DType::int8, DType::int4});
+  plan.kv = dtype_option(arguments.text("kv-dtype", "bf16"), "kv-dtype", {DType::f32, DType::bf16});
   plan.sequences = arguments.integer("batch", std::min(std::max<std::int64_t>(1, sequences), default_batch), 1);
   const std::int64_t needed = longest + grow;
   plan.context = arguments.integer("ctx-size", std::max<std::int64_t>(1, needed), 1);

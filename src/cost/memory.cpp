@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "tsrun/core/integer.hpp"
 #include "tsrun/cost/traffic.hpp"
 #include "tsrun/program/buffers.hpp"
 
@@ -10,11 +9,9 @@ namespace tsrun {
 
 std::int64_t weight_bytes(const ModelConfig& config, const Torus& torus, const PaddedSizes& sizes, const WeightUse& use,
                           DType type) {
-  std::int64_t elements = 1;
-  for (int i = 0; i < use.partition.dims(); ++i)
-    elements *= sizes.of(use.partition[i].dim, config) / torus.size(use.partition[i].axes);
+  const ShardShape shard = shard_shape(config, torus, sizes, use);
   const bool vector = use.partition.dims() == 1 || !use.partition.has(Dim::E);
-  return elements * (vector ? 32 : bits(type)) / 8;
+  return bytes_of(vector ? DType::f32 : type, shard.rows, shard.columns);
 }
 
 std::int64_t kv_bytes(const ModelConfig& config, const KvCut& cut, DType type, std::int64_t positions) {
@@ -27,17 +24,15 @@ std::int64_t max_context(const ModelConfig& config, const KvCut& cut, DType type
 
 namespace {
 
-// A tile of all the step's weights from every chip of the group, twice: as the collective packs it and as it is multiplied;
-// and once more for the largest, whose blocks are laid side by side.
+// A tile of all the step's weights from every chip of the group, twice: as the collective packs it and as it is
+// multiplied.
 std::int64_t gathered_bytes(const Program& p, const Step& step, const std::function<DType(const WeightUse&)>& held) {
-  std::int64_t all = 0, largest = 0;
+  std::int64_t bytes = 0;
   for (const WeightUse& use : step.weights) {
-    const std::int64_t shard = weight_bytes(p.config, p.torus, p.sizes, use, held(use));
-    const std::int64_t tile = ceil_div(shard, step.tiles) * p.torus.size(step.axes);
-    all += tile;
-    largest = std::max(largest, tile);
+    const ShardShape shard = shard_shape(p.config, p.torus, p.sizes, use);
+    bytes += bytes_of(held(use), most_tile_rows(shard.rows, step.tiles), shard.columns) * p.torus.size(step.axes);
   }
-  return 2 * all + largest;
+  return 2 * bytes;
 }
 
 }  // namespace

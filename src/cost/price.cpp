@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include "tsrun/core/integer.hpp"
-#include "tsrun/cost/memory.hpp"
 #include "tsrun/cost/volume.hpp"
 #include "tsrun/cost/walk_time.hpp"
 
@@ -73,8 +72,9 @@ class Pricing {
 
  private:
   double memory_rate() const { return chip_.memory_bytes_per_s * chip_.efficiency; }
+  // Of its values: the efficiency that chips were fitted with covers their scales.
   double shard_bytes(const WeightUse& w) const {
-    return static_cast<double>(weight_bytes(p_.config, p_.torus, p_.sizes, w, held_(w)));
+    return static_cast<double>(shard_shape(p_.config, p_.torus, p_.sizes, w).elements()) * bits(held_(w)) / 8;
   }
   double buffer_bytes(ValueId v) const { return static_cast<double>(p_.local_elements(v)) * chip_.activation_bytes; }
   double rows(ValueId v) const {

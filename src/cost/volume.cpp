@@ -1,5 +1,6 @@
 #include "tsrun/cost/volume.hpp"
 
+#include "tsrun/cost/memory.hpp"
 #include "tsrun/cost/traffic.hpp"
 #include "tsrun/schedule/schedule.hpp"
 
@@ -8,10 +9,7 @@ namespace {
 
 // Of one weight's shard on a chip.
 std::int64_t shard_elements(const Program& p, const WeightUse& use) {
-  std::int64_t elements = 1;
-  for (int d = 0; d < use.partition.dims(); ++d)
-    elements *= p.sizes.of(use.partition[d].dim, p.config) / p.torus.size(use.partition[d].axes);
-  return elements;
+  return shard_shape(p.config, p.torus, p.sizes, use).elements();
 }
 
 }  // namespace
@@ -49,9 +47,8 @@ double sent_bytes(const Program& p, const Step& step, const std::function<DType(
   if (step.op != Op::gather_weights) return elements * activation_bytes;
   double bytes = 0, all = 0;  // each weight's share of what is sent is that of its size
   for (const WeightUse& use : step.weights) {
-    const auto size = static_cast<double>(shard_elements(p, use));
-    bytes += size * bits(held(use)) / 8;
-    all += size;
+    bytes += static_cast<double>(weight_bytes(p.config, p.torus, p.sizes, use, held(use)));
+    all += static_cast<double>(shard_elements(p, use));
   }
   return elements * bytes / all;
 }

@@ -21,6 +21,13 @@ Program largest_pass(const ModelConfig& config, const Plan& plan, Phase phase) {
                PassShape::uniform(phase, B, L, plan.context - L, plan.widest), plan.schedules);
 }
 
+// The plan with what the file's types ask of its layouts.
+Plan with_groups(Plan plan, const ModelFile& file) {
+  plan.prefill = with_groups(plan.prefill, file, plan.weights);
+  plan.decode = with_groups(plan.decode, file, plan.weights);
+  return plan;
+}
+
 // What all sequences of a cache share: one row, on every chip.
 KvCut everywhere(KvCut cut) {
   cut.everywhere = true;
@@ -98,7 +105,7 @@ void give_up_if_too_large(const Memory& memory, const Mesh& mesh) {
                                           {"available", human_bytes(static_cast<double>(available))},
                                           {"weights of a rank", human_bytes(static_cast<double>(memory.weights))},
                                           {"cache of a rank", human_bytes(static_cast<double>(memory.kv))}},
-                              .next = "use more hosts, a smaller --ctx-size or --batch, or --dtype bf16"});
+                              .next = "use more hosts, a smaller --ctx-size or --batch, or a narrower --dtype"});
   mesh.agree(mine, "planning memory");
 }
 
@@ -129,11 +136,10 @@ std::string to_text(const Plan& p) {
               ", context ", p.context, ", prefix ", p.prefix, ", chunk ", p.chunk, ", pass tokens ", p.pass_tokens);
 }
 
-Memory predict_memory(const ModelFile& file, const Plan& plan) {
+Memory predict_memory(const ModelFile& file, const Plan& asked) {
+  const Plan plan = with_groups(asked, file);
   const ModelConfig& config = file.config();
-  const auto held = [&](const WeightUse& use) {
-    return held_type(file.tensor(use.weight, use.layer).type, plan.weights);
-  };
+  const auto held = [&](const WeightUse& use) { return held_type(file.tensor(use.weight, use.layer), plan.weights); };
   const KvCut decode = kv_cut(config, plan.torus, plan.decode, plan.sequences);
   const KvCut prefill = kv_cut(config, plan.torus, plan.prefill, plan.prefill_rows());
   const auto cache_bytes = [&](const KvCut& cut) {
@@ -154,7 +160,7 @@ Memory predict_memory(const ModelFile& file, const Plan& plan) {
 }
 
 Engine::Engine(const ModelFile& file, const Plan& plan, const Mesh& mesh)
-    : config_(file.config()), plan_(plan), mesh_(mesh) {
+    : config_(file.config()), plan_(with_groups(plan, file)), mesh_(mesh) {
   refuse_impossible(file, plan);
   refuse_disagreement(text(to_text(plan), ", model ", config_.name, " of ", config_.parameters(), " parameters"), mesh);
   memory_ = predict_memory(file, plan);
@@ -186,7 +192,8 @@ const PreparedProgram& Engine::program_for(Phase phase, const PassShape& shape) 
   if (found == programs_.end()) {
     if (programs_.size() > 64) programs_.clear();  // ragged prompts leave many shapes behind
     const Layout& layout = phase == Phase::decode ? plan_.decode : plan_.prefill;
-    found = programs_.emplace(key, executor_->prepare(lower(config_, plan_.torus, layout, shape, plan_.schedules))).first;
+    found =
+        programs_.emplace(key, executor_->prepare(lower(config_, plan_.torus, layout, shape, plan_.schedules))).first;
   }
   return found->second;
 }

@@ -130,7 +130,7 @@ const float* Executor::run(const PreparedProgram& ready, std::span<const PassInp
   check(static_cast<std::int64_t>(rows.size()) == p.B, "a pass brings as many rows as its program expects");
   if (static_cast<std::int64_t>(arena_.size()) < ready.buffers.elements)
     arena_.resize(static_cast<std::size_t>(ready.buffers.elements));
-  LocalSteps local(ready, mesh_.coord(), config_, weights_, cache, rotary_, arena_.data(), rows);
+  LocalSteps local(ready, mesh_.coord(), config_, weights_, cache, rotary_, factors_, arena_.data(), rows);
   std::size_t next = 0;
   for (const Step& step : p.steps) {
     if (communicates(step.op)) {
@@ -157,12 +157,12 @@ void Executor::communicate(const PreparedProgram& ready, const Step& step, const
   };
   LinkCounts sent{};
   if (step.op == Op::gather_weights) {
+    local.take_factors(step.in);
     for (int tile = 0; tile < step.tiles; ++tile) {
       gather_.gather(step, tile, c.schedule, weights_, sent);
       computes([&] {
-        local.each_product(step, step.in, step.out, [&](std::size_t i, const float* x, std::int64_t rows, float* y) {
-          gather_.multiply(i, x, rows, y);
-        });
+        local.each_product(step, step.in, step.out,
+                           [&](std::size_t i, Activations& x, float* y) { gather_.multiply(i, x, y); });
       });
     }
     computes([&] { local.add_products(step, step.in, step.out); });

@@ -7,7 +7,7 @@
 namespace tsrun {
 
 LocalSteps::LocalSteps(const PreparedProgram& ready, const Coord& chip, const ModelConfig& config,
-                       const Weights& weights, KvCache& cache, Rotaries& rotary, float* arena,
+                       const Weights& weights, KvCache& cache, Rotaries& rotary, Factors& factors, float* arena,
                        std::span<const PassInput> rows)
     : ready_(ready),
       p_(ready.program),
@@ -16,6 +16,7 @@ LocalSteps::LocalSteps(const PreparedProgram& ready, const Coord& chip, const Mo
       weights_(weights),
       cache_(cache),
       rotary_(rotary),
+      factors_(factors),
       arena_(arena),
       rows_(rows),
       L_(ready.program.L) {
@@ -89,15 +90,20 @@ void LocalSteps::run(const Step& step) {
   check(false, "a local step moves nothing");
 }
 
+void LocalSteps::take_factors(std::span<const ValueId> in) const {
+  check(in.size() <= factors_.size(), "at most two products are added");
+  for (std::size_t i = 0; i < in.size(); ++i) factors_[i].set(at(in[i]), rows_of(in[i]), width_of(in[i]));
+}
+
 void LocalSteps::multiply(const Step& step, std::span<const ValueId> in, std::span<const ValueId> out) const {
-  each_product(step, in, out, [&](std::size_t i, const float* x, std::int64_t rows, float* y) {
-    matmul(x, rows, weights_.matrix(step.weights[i]), y);
+  take_factors(in);
+  each_product(step, in, out, [&](std::size_t i, Activations& x, float* y) {
+    tsrun::multiply(x, weights_.matrix(step.weights[i]), y);
   });
   add_products(step, in, out);
 }
 
 void LocalSteps::add_products(const Step& step, std::span<const ValueId> in, std::span<const ValueId> out) const {
-  check(in.size() <= 2, "at most two products are added");
   if (in.size() == 2) add_to(at(out[0]), at(step.via.back()), p_.local_elements(out[0]));
 }
 
@@ -115,27 +121,17 @@ void LocalSteps::slice(const Step& step) const {
     std::copy_n(at(step.in[0]) + (o * blocks + mine) * width, width, at(v) + o * width);
 }
 
-namespace {
-
-// out += factor * row of a table.
-void add_row(const Matrix& table, std::int64_t row, float factor, float* out) {
-  const std::int64_t first = row * table.columns;
-  for (std::int64_t i = 0; i < table.columns; ++i)
-    out[i] +=
-        factor * (table.type == DType::bf16 ? bf16_to_f32(static_cast<const std::uint16_t*>(table.data)[first + i])
-                                            : static_cast<const float*>(table.data)[first + i]);
-}
-
-}  // namespace
-
 void LocalSteps::embed(const Step& step) const {
+  const std::int64_t width = width_of(step.out[0]);
+  std::vector<float> table_row(static_cast<std::size_t>(width));
   const auto lookup = [&](std::size_t which, std::int64_t index, float factor, float* out) {
     const WeightUse& use = step.weights[which];
     const Dim rows = which == 0 ? Dim::V : Dim::P;
     const Range mine = shard(p_.torus, use.partition.axes(rows), chip_, p_.sizes.of(rows, config_));
-    if (index >= mine.begin && index < mine.end) add_row(weights_.matrix(use), index - mine.begin, factor, out);
+    if (index < mine.begin || index >= mine.end) return;
+    unpack_row(weights_.matrix(use), index - mine.begin, table_row.data());
+    std::transform(out, out + width, table_row.begin(), out, [factor](float v, float t) { return v + factor * t; });
   };
-  const std::int64_t width = width_of(step.out[0]);
   float* out = at(step.out[0]);
   for (const PassInput& row : rows_)
     for (std::int64_t l = 0; l < L_; ++l, out += width) {

@@ -12,18 +12,17 @@ class LocalSteps {
  public:
   // `rows`: as many as the program's padded B; the empty ones have no tokens.
   LocalSteps(const PreparedProgram& ready, const Coord& chip, const ModelConfig& config, const Weights& weights,
-             KvCache& cache, Rotaries& rotary, float* arena, std::span<const PassInput> rows);
+             KvCache& cache, Rotaries& rotary, Factors& factors, float* arena, std::span<const PassInput> rows);
   void run(const Step& step);
   // The products of a step, which may also communicate: from the values that are whole to those that are not summed
-  // yet. product(weight, x, rows of x, y) makes one of them.
+  // yet. They are taken up once, and multiplied as often as weights come: product(weight, x, y) makes one product.
+  void take_factors(std::span<const ValueId> in) const;
   template <class Product>
   void each_product(const Step& step, std::span<const ValueId> in, std::span<const ValueId> out,
                     Product product) const {
     const bool sums = in.size() > 1;
-    for (std::size_t i = 0; i < step.weights.size(); ++i) {
-      const ValueId x = in[sums ? i : 0];
-      product(i, at(x), rows_of(x), at(!sums ? out[i] : i == 0 ? out[0] : step.via.back()));
-    }
+    for (std::size_t i = 0; i < step.weights.size(); ++i)
+      product(i, factors_[sums ? i : 0], at(!sums ? out[i] : i == 0 ? out[0] : step.via.back()));
   }
   // Of two inputs, their products are added.
   void add_products(const Step& step, std::span<const ValueId> in, std::span<const ValueId> out) const;
@@ -60,6 +59,7 @@ class LocalSteps {
   const Weights& weights_;
   KvCache& cache_;
   Rotaries& rotary_;
+  Factors& factors_;
   float* arena_;
   std::span<const PassInput> rows_;
   std::int64_t L_;

@@ -1,11 +1,12 @@
 #include "tsrun/engine/weight_gather.hpp"
 
-#include <cstring>
+#include <algorithm>
 
 namespace tsrun {
-namespace {
 
-std::int64_t row_bytes(const Matrix& m) { return m.columns * bits(m.type) / 8; }
+static_assert(rows_together % panel_rows == 0, "a tile is a packed matrix");
+
+namespace {
 
 // Where the group's chip number `chip` sits along the group's axes.
 Coord coord_in(const Torus& torus, const AxisStack& group, int chip) {
@@ -19,8 +20,8 @@ Coord coord_in(const Torus& torus, const AxisStack& group, int chip) {
 
 }  // namespace
 
-std::int64_t tile_bytes(const Matrix& shard, int tiles, int tile) {
-  return tile_rows(shard.rows, tiles, tile).size() * row_bytes(shard);
+std::int64_t tile_bytes(const PackedView& shard, int tiles, int tile) {
+  return bytes_of(shard.type, tile_rows(shard.rows, tiles, tile).size(), shard.columns);
 }
 
 void WeightGather::gather(const Step& step, int tile, const Schedule& schedule, const Weights& weights,
@@ -31,43 +32,37 @@ void WeightGather::gather(const Step& step, int tile, const Schedule& schedule, 
   for (std::size_t i = 0; i < step.weights.size(); ++i) {
     const Partition& p = step.weights[i].partition;
     const Dim in = p[0].dim, out = in == Dim::E ? p[1].dim : Dim::E;
+    const PackedView shard = weights.matrix(step.weights[i]);
     Gathered& g = gathered_[i];
-    g.shard = weights.matrix(step.weights[i]);
-    g.rows = tile_rows(g.shard.rows, step.tiles, tile);
+    g.rows = tile_rows(shard.rows, step.tiles, tile);
+    g.tile = shard.rows_of(g.rows.begin, g.rows.size());
+    g.shard_rows = shard.rows;
     g.free = p.axes(out).only(group_.set());
     g.contracted = p.axes(in).only(group_.set());
-    const std::int64_t bytes = g.rows.size() * row_bytes(g.shard);
+    const std::int64_t bytes = bytes_of(shard.type, g.tile.rows, shard.columns);
     g.blocks.resize(static_cast<std::size_t>(bytes * schedule.blocks));
-    tensors_.push_back(
-        {1, bytes, static_cast<const std::byte*>(g.shard.data) + g.rows.begin * row_bytes(g.shard), g.blocks.data()});
+    tensors_.push_back({1, bytes, g.tile.data, g.blocks.data()});
     tensors_.back().element = 1;
   }
   collectives_.run(schedule, tensors_, sent);
 }
 
-// Nothing is copied where the input is not cut: a chip's block is all columns already.
-const std::byte* WeightGather::whole_rows(const Gathered& g, int free_block) {
-  const std::int64_t row = row_bytes(g.shard), block = g.rows.size() * row;
-  const int contracted = torus_.size(g.contracted), chips = torus_.size(group_);
-  assembled_.resize(static_cast<std::size_t>(contracted * block));
-  for (int chip = 0; chip < chips; ++chip) {
-    const Coord c = coord_in(torus_, group_, chip);
-    if (block_of(torus_, g.free, c) != free_block) continue;
-    const std::byte* from = g.blocks.data() + chip * block;
-    if (contracted == 1) return from;
-    std::byte* to = assembled_.data() + block_of(torus_, g.contracted, c) * row;
-    for (std::int64_t r = 0; r < g.rows.size(); ++r, from += row, to += contracted * row)
-      std::memcpy(to, from, static_cast<std::size_t>(row));
-  }
-  return assembled_.data();
-}
-
-void WeightGather::multiply(std::size_t i, const float* x, std::int64_t n, float* y) {
+void WeightGather::multiply(std::size_t i, Activations& x, float* y) {
   const Gathered& g = gathered_[i];
   if (g.rows.size() == 0) return;
-  const std::int64_t columns = g.shard.columns * torus_.size(g.contracted), width = g.shard.rows * torus_.size(g.free);
-  for (int f = 0; f < torus_.size(g.free); ++f)
-    matmul(x, n, {g.shard.type, g.rows.size(), columns, whole_rows(g, f)}, y + f * g.shard.rows + g.rows.begin, width);
+  const std::int64_t width = g.shard_rows * torus_.size(g.free),
+                     bytes = bytes_of(g.tile.type, g.tile.rows, g.tile.columns);
+  side_by_side_.resize(static_cast<std::size_t>(torus_.size(g.contracted)), g.tile);
+  for (int f = 0; f < torus_.size(g.free); ++f) {
+    for (int chip = 0; chip < torus_.size(group_); ++chip) {
+      const Coord c = coord_in(torus_, group_, chip);
+      if (block_of(torus_, g.free, c) != f) continue;
+      PackedView& block = side_by_side_[static_cast<std::size_t>(block_of(torus_, g.contracted, c))];
+      block = g.tile;
+      block.data = g.blocks.data() + chip * bytes;
+    }
+    tsrun::multiply(x, side_by_side_, y + f * g.shard_rows + g.rows.begin, width);
+  }
 }
 
 }  // namespace tsrun

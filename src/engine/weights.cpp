@@ -1,8 +1,11 @@
 #include "tsrun/engine/weights.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include "tsrun/core/error.hpp"
+#include "tsrun/core/integer.hpp"
+#include "tsrun/core/text.hpp"
 
 namespace tsrun {
 namespace {
@@ -67,7 +70,7 @@ class Cutter {
   PaddedSizes sizes_;
 };
 
-// Rows that are decoded at a time: enough to read whole spans, few enough to stay small beside the shard.
+// Rows that are read at a time: enough to read whole spans, few enough to stay small beside the shard.
 std::int64_t slab_rows(const StoredTensor& t) {
   return std::max<std::int64_t>(1, (std::int64_t{4} << 20) / std::max<std::int64_t>(1, t.bytes() / t.spec.rows));
 }
@@ -85,47 +88,105 @@ bool is_norm_scale(Weight w) {
   }
 }
 
+// Rows of a file in another type than they are stored in. Memory that is used again and again.
+class Converter {
+ public:
+  const TensorRows& convert(const TensorRows& rows, const StoredTensor& tensor, DType to) {
+    if (rows.type == to) return rows;
+    values_.resize(static_cast<std::size_t>(rows.rows * rows.columns));
+    decode_rows(rows, 0, rows.rows, values_.data());
+    if (is_grouped(to) && !std::all_of(values_.begin(), values_.end(), [](float v) { return std::isfinite(v); }))
+      refuse({.what = text("the tensor ", tensor.spec.path, " has values that are not finite numbers"),
+              .where = "--dtype",
+              .next = text("run without --dtype ", name(to))});
+    if (converted_.type != to || converted_.rows != rows.rows || converted_.columns != rows.columns)
+      converted_ = TensorRows::zeros(to, rows.rows, rows.columns);
+#pragma omp parallel for
+    for (std::int64_t r = 0; r < rows.rows; ++r) encode_row(values_.data() + r * rows.columns, converted_, r);
+    return converted_;
+  }
+
+ private:
+  std::vector<float> values_;
+  TensorRows converted_;
+};
+
+// A whole padded vector.
+std::vector<float> load_vector(const ModelFile& file, const StoredTensor& tensor, const Cutting& cut) {
+  std::vector<float> stored(static_cast<std::size_t>(tensor.spec.columns)), v(static_cast<std::size_t>(cut.local));
+  decode_rows(file.read_rows(tensor, 0, 1), 0, 1, stored.data());
+  const float offset = is_norm_scale(tensor.spec.weight) ? static_cast<float>(file.config().norm_offset) : 0.0F;
+  for (const Piece& piece : cut.pieces)
+    std::transform(stored.begin() + piece.file, stored.begin() + piece.file + piece.count, v.begin() + piece.local,
+                   [offset](float value) { return value + offset; });
+  return v;
+}
+
 }  // namespace
 
-DType held_type(DType stored, std::optional<DType> asked) {
-  if (asked) return *asked;
-  return stored == DType::bf16 ? DType::bf16 : DType::f32;
+DType held_type(const StoredTensor& tensor, std::optional<DType> asked) {
+  if (tensor.spec.is_vector) return DType::f32;
+  const DType stored = tensor.type == DType::f16 ? DType::f32 : tensor.type;
+  if (!asked) return stored;
+  if (is_quantized(*asked) && is_quantized(stored) && bits(stored) <= bits(*asked)) return stored;
+  return converted_type(tensor.spec, stored, *asked);
+}
+
+Layout with_groups(Layout layout, const ModelFile& file, std::optional<DType> asked) {
+  const bool grouped = std::any_of(file.tensors().begin(), file.tensors().end(),
+                                   [&](const StoredTensor& t) { return is_grouped(held_type(t, asked)); });
+  layout.group = grouped ? static_cast<int>(group_size) : 1;
+  return layout;
 }
 
 Weights::Weights(const ModelFile& file, const Torus& torus, const Coord& chip, const Layout& layout,
                  std::optional<DType> asked) {
   const Cutter cutter(file.config(), torus, layout, chip);
-  TensorRows rows_read;  // memory that is used again and again
-  std::vector<float> slab;
-  for (const WeightUse& use : stored_weights(file.config(), layout)) {
-    const StoredTensor& tensor = file.tensor(use.weight, use.layer);
+  const std::vector<WeightUse> uses = stored_weights(file.config(), layout);
+  std::vector<std::int64_t> places;
+  const std::int64_t size = allot(file, torus, layout, asked, places);
+  pages_ = Pages(size);
+  TensorRows read;  // memory that is used again and again
+  Converter converter;
+  for (std::size_t i = 0; i < uses.size(); ++i) {
+    const StoredTensor& tensor = file.tensor(uses[i].weight, uses[i].layer);
     const TensorSpec& spec = tensor.spec;
-    const Cutting columns = cutter.cut(spec.in, use.partition.axes(spec.in));
-    const Cutting rows = spec.is_vector ? Cutting{{{0, 0, 1}}, 1} : cutter.cut(spec.out, use.partition.axes(spec.out));
-    Held& h = held_[{use.layer, use.weight}];
-    h.shape = {spec.is_vector ? DType::f32 : held_type(tensor.type, asked), rows.local, columns.local, nullptr};
-    const auto elements = static_cast<std::size_t>(rows.local * columns.local);
-    if (h.shape.type == DType::bf16) h.bf16.resize(elements);
-    else h.f32.resize(elements);
-    bytes_ += static_cast<std::int64_t>(elements) * bits(h.shape.type) / 8;
-
-    const float offset = is_norm_scale(use.weight) ? static_cast<float>(file.config().norm_offset) : 0.0F;
-    for (const Piece& piece : rows.pieces)
-      for (std::int64_t done = 0; done < piece.count;) {
-        const std::int64_t count = std::min(slab_rows(tensor), piece.count - done);
-        slab.resize(static_cast<std::size_t>(count * spec.columns));
-        file.read_rows(tensor, piece.file + done, count, rows_read);
-        decode_rows(rows_read, 0, count, slab.data());
-        for (std::int64_t r = 0; r < count; ++r)
-          for (const Piece& c : columns.pieces) {
-            const float* const from = slab.data() + r * spec.columns + c.file;
-            const std::int64_t to = (piece.local + done + r) * columns.local + c.local;
-            if (h.shape.type == DType::bf16) std::transform(from, from + c.count, h.bf16.data() + to, f32_to_bf16);
-            else std::transform(from, from + c.count, h.f32.data() + to, [offset](float v) { return v + offset; });
-          }
-        done += count;
+    Held& h = held_[{uses[i].layer, uses[i].weight}];
+    const Cutting columns = cutter.cut(spec.in, uses[i].partition.axes(spec.in));
+    if (spec.is_vector) {
+      h.vector = load_vector(file, tensor, columns);
+      continue;
+    }
+    std::byte* const to = pages_.data() + places[i];
+    h.shard.data = to;
+    pack_zeros(h.shard.type, to, h.shard.rows, h.shard.columns);
+    for (const Piece& piece : cutter.cut(spec.out, uses[i].partition.axes(spec.out)).pieces)
+      for (std::int64_t done = 0, count = 0; done < piece.count; done += count) {
+        count = std::min(slab_rows(tensor), piece.count - done);
+        file.read_rows(tensor, piece.file + done, count, read);
+        const TensorRows& kept = converter.convert(read, tensor, h.shard.type);
+        for (const Piece& c : columns.pieces)
+          pack(kept, {0, count, c.file, c.count}, to, h.shard.rows, h.shard.columns, piece.local + done, c.local);
       }
   }
+}
+
+// Shapes and types, and where each matrix lies in the memory of all.
+std::int64_t Weights::allot(const ModelFile& file, const Torus& torus, const Layout& layout, std::optional<DType> asked,
+                            std::vector<std::int64_t>& places) {
+  constexpr std::int64_t aligned = 64;
+  const PaddedSizes sizes = pad(file.config(), torus, layout);
+  std::int64_t size = 0;
+  for (const WeightUse& use : stored_weights(file.config(), layout)) {
+    const StoredTensor& tensor = file.tensor(use.weight, use.layer);
+    const ShardShape shape = shard_shape(file.config(), torus, sizes, use);
+    const DType type = held_type(tensor, asked);
+    held_[{use.layer, use.weight}].shard = {type, shape.rows, shape.columns, nullptr};
+    places.push_back(size);
+    bytes_ += bytes_of(type, shape.rows, shape.columns);
+    if (!tensor.spec.is_vector) size += round_up(bytes_of(type, shape.rows, shape.columns), aligned);
+  }
+  return size;
 }
 
 const Weights::Held& Weights::held(const WeightUse& use) const {
@@ -133,14 +194,5 @@ const Weights::Held& Weights::held(const WeightUse& use) const {
   check(found != held_.end(), "a step uses only weights that were loaded");
   return found->second;
 }
-
-Matrix Weights::matrix(const WeightUse& use) const {
-  const Held& h = held(use);
-  Matrix m = h.shape;
-  m.data = m.type == DType::bf16 ? static_cast<const void*>(h.bf16.data()) : h.f32.data();
-  return m;
-}
-
-const float* Weights::vector(const WeightUse& use) const { return held(use).f32.data(); }
 
 }  // namespace tsrun

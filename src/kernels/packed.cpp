@@ -160,6 +160,13 @@ PackedView PackedView::rows_of(std::int64_t first_row, std::int64_t count) const
   return {type, count, columns, data + bytes_of(type, first_row, columns)};
 }
 
+void pack_zeros(DType type, std::byte* to, std::int64_t rows, std::int64_t columns) {
+  if (type != DType::int8_channel) return;
+  const PackedView shape = {type, rows, columns, to};
+  for (std::int64_t first = 0; first < rows; first += panel_rows)
+    std::fill_n(to + bytes_of(type, first, columns), panel_of(shape, first / panel_rows).rows * columns, std::byte{0x80});
+}
+
 void pack(const TensorRows& from, const MatrixPart& part, std::byte* to, std::int64_t to_rows, std::int64_t to_columns,
           std::int64_t row, std::int64_t column) {
   check(inside(part, from.rows, from.columns) && inside({row, part.rows, column, part.columns}, to_rows, to_columns),

@@ -54,7 +54,8 @@ std::size_t most_slots(const HeadPlacement& p, int cut) {
 
 }  // namespace
 
-HeadPlacement place_heads(std::int64_t H, std::int64_t K, int cut) {
+HeadPlacement place_heads(std::int64_t H, std::int64_t K, int cut, int run) {
+  if (run > 1) return at_the_end(H, K, std::lcm(cut, run));
   HeadPlacement end = at_the_end(H, K, cut);
   HeadPlacement group = by_group(H, K, cut);
   if (group.padded() != end.padded()) return group.padded() < end.padded() ? group : end;

@@ -59,6 +59,16 @@ std::string_view name(Weight weight) {
   return "";
 }
 
+// Vectors stay as they are: they are small, and norms are sensitive. So do learned positions, which are added as they
+// are read. The tables at both ends decide every logit: below int8 they do not go.
+DType converted_type(const TensorSpec& spec, DType stored, DType asked) {
+  if (spec.is_vector || spec.weight == Weight::pos_embed) return stored;
+  if (asked == DType::int4 && stored == DType::int4_min) return stored;
+  if (is_grouped(asked) && spec.columns % group_size != 0) return DType::bf16;
+  const bool is_table = spec.weight == Weight::embed || spec.weight == Weight::unembed;
+  return asked == DType::int4 && is_table ? DType::int8 : asked;
+}
+
 std::string path_of(Weight weight, int layer) {
   return layer < 0 ? text("/", name(weight)) : text("/layers/", layer, "/", name(weight));
 }

@@ -1,8 +1,7 @@
 #include "tsrun/program/program.hpp"
 
 #include <algorithm>
-
-#include "tsrun/core/integer.hpp"
+#include <numeric>
 
 namespace tsrun {
 
@@ -75,8 +74,25 @@ std::int64_t PassShape::L() const {
 
 PaddedSizes pad(const ModelConfig& c, const Torus& torus, const Layout& layout) {
   const int n = torus.size(), heads = layout.heads_cut > 0 ? layout.heads_cut : n;
-  return {round_up(c.E, n), round_up(c.F, n),       round_up(c.C(), n),
-          round_up(c.V, n), round_up(c.context, n), place_heads(c.H, c.K, heads)};
+  // E, F and H are contracted where the stored weights cut them: there groups stay whole.
+  const int group = layout.group, of_E = torus.size(layout.stored_E), of_F = torus.size(layout.stored_F());
+  const int heads_of_group = group / std::gcd(static_cast<int>(c.Q), group);
+  return {round_up(c.E, std::lcm(n, group * of_E)),
+          round_up(c.F, std::lcm(n, group * of_F)),
+          round_up(c.C(), n),
+          round_up(c.V, n),
+          round_up(c.context, n),
+          place_heads(c.H, c.K, heads, heads_of_group > 1 ? heads_of_group * of_F : 1)};
+}
+
+ShardShape shard_shape(const ModelConfig& config, const Torus& torus, const PaddedSizes& sizes, const WeightUse& use) {
+  ShardShape shape;
+  const Partition& p = use.partition;
+  for (int i = 0; i < p.dims(); ++i) {
+    const bool input = i == 0 || (i == 1 && p[i].dim == Dim::Q);  // a head is two dimensions
+    (input ? shape.columns : shape.rows) *= sizes.of(p[i].dim, config) / torus.size(p[i].axes);
+  }
+  return shape;
 }
 
 std::int64_t PaddedSizes::of(Dim d, const ModelConfig& config) const {

@@ -73,7 +73,7 @@ TEST_CASE("options that are wrong, unknown or not built yet") {
   refused(generate("-p hello -n 99999999999999999999"), 2, {"n-predict"});
   refused(generate("-p hello --temp warm"), 2, {"--temp", "warm"});
   refused(generate("-p hello --temp nan"), 2, {"--temp"});
-  refused(generate("-p hello --dtype int4"), 2, {"int4", "not built"});
+  refused(generate("-p hello --dtype int3"), 2, {"int3", "not a type", "int4"});
   refused(generate("-p hello --chip tpu_v4"), 2, {"--chip", "not built"});
   refused(generate("-p hello --frobnicate"), 2, {"frobnicate"});
   refused("simulate", 2, {"simulate", "not built"});

@@ -4,6 +4,7 @@
 #include <mpi.h>
 #include <unistd.h>
 
+#include <functional>
 #include <memory>
 
 #include "golden.hpp"
@@ -24,17 +25,17 @@ inline std::vector<Torus> chosen_tori(int n) {
   return tori_of(n);
 }
 
-// Converted by the first rank, read by all of them.
-class GoldenFile {
+// Written by the first rank, read by all of them.
+class SharedFile {
  public:
-  explicit GoldenFile(const std::string& name) {
+  SharedFile(const std::string& name, const std::function<void(const std::string& path)>& write) {
     int rank = 0, process = static_cast<int>(getpid());
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     MPI_Bcast(&process, 1, MPI_INT, 0, MPI_COMM_WORLD);
     const std::string path = text("tsrun_", name, "_", process, ".h5");
     if (rank == 0) {
       owner_ = std::make_unique<TemporaryFile>(path);
-      convert_golden(name, owner_->path());
+      write(owner_->path());
     }
     MPI_Barrier(MPI_COMM_WORLD);
     file_ = std::make_unique<ModelFile>((std::filesystem::temp_directory_path() / path).string());
@@ -48,7 +49,13 @@ class GoldenFile {
   std::unique_ptr<ModelFile> file_;
 };
 
-inline Plan plan_for(const GoldenFile& file, const Torus& torus, const char* layout, std::int64_t sequences) {
+class GoldenFile : public SharedFile {
+ public:
+  explicit GoldenFile(const std::string& name)
+      : SharedFile(name, [&name](const std::string& path) { convert_golden(name, path); }) {}
+};
+
+inline Plan plan_for(const SharedFile& file, const Torus& torus, const char* layout, std::int64_t sequences) {
   Plan plan;
   plan.torus = torus;
   plan.prefill = plan.decode = parse_layout(layout);

@@ -22,57 +22,11 @@ std::vector<float> random_floats(std::size_t n, unsigned seed) {
   return v;
 }
 
-std::vector<std::uint16_t> to_bf16(const std::vector<float>& v) {
-  std::vector<std::uint16_t> out;
-  for (const float x : v) out.push_back(f32_to_bf16(x));
-  return out;
-}
-
 bool same_bits(const float* a, const float* b, std::int64_t n) {
   return std::memcmp(a, b, static_cast<std::size_t>(n) * sizeof(float)) == 0;
 }
 
 }  // namespace
-
-TEST_CASE("matmul is the product, for every tail") {
-  for (const std::int64_t k : {1, 3, 16, 31, 32, 72, 130})
-    for (const std::int64_t n : {1, 2, 3, 4, 5, 9})
-      for (const std::int64_t columns : {1, 2, 3, 4, 5, 7, 12, 131}) {
-        const auto x = random_floats(static_cast<std::size_t>(n * k), 1), w = random_floats(static_cast<std::size_t>(columns * k), 2);
-        const auto half = to_bf16(w);
-        std::vector<float> y(static_cast<std::size_t>(n * columns)), yh(y.size());
-        matmul(x.data(), n, {DType::f32, columns, k, w.data()}, y.data());
-        matmul(x.data(), n, {DType::bf16, columns, k, half.data()}, yh.data());
-        for (std::int64_t r = 0; r < n; ++r)
-          for (std::int64_t c = 0; c < columns; ++c) {
-            double sum = 0, sum_half = 0;
-            for (std::int64_t i = 0; i < k; ++i) {
-              const double xi = x[static_cast<std::size_t>(r * k + i)];
-              sum += xi * w[static_cast<std::size_t>(c * k + i)];
-              sum_half += xi * bf16_to_f32(half[static_cast<std::size_t>(c * k + i)]);
-            }
-            const auto at = static_cast<std::size_t>(r * columns + c);
-            CHECK(std::abs(y[at] - sum) < 1e-5 * std::sqrt(static_cast<double>(k)) + 1e-6);
-            CHECK(std::abs(yh[at] - sum_half) < 1e-5 * std::sqrt(static_cast<double>(k)) + 1e-6);
-          }
-      }
-}
-
-TEST_CASE("a row's bits do not depend on how many rows are beside it") {
-  for (const std::int64_t k : {6, 8, 54, 200}) {
-  const std::int64_t columns = 77, most = 70;
-  const auto x = random_floats(static_cast<std::size_t>(most * k), 3), w = random_floats(static_cast<std::size_t>(columns * k), 4);
-  const auto half = to_bf16(w);
-  for (const Matrix& m : {Matrix{DType::f32, columns, k, w.data()}, Matrix{DType::bf16, columns, k, half.data()}}) {
-    std::vector<float> all(static_cast<std::size_t>(most * columns)), some(all.size());
-    matmul(x.data(), most, m, all.data());
-    for (std::int64_t n = 1; n < most; ++n) {
-      matmul(x.data() + (most - n) * k, n, m, some.data());
-      CHECK(same_bits(some.data(), all.data() + (most - n) * columns, n * columns));
-    }
-  }
-  }
-}
 
 TEST_CASE("attention over the cache is causal softmax attention, over all positions or a window") {
   const std::int64_t Q = 24, heads = 3, L = 21, context = 9, positions = 40;

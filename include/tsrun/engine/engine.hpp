@@ -27,7 +27,7 @@ struct Plan {
   Torus torus;
   Layout prefill;
   Layout decode;                 // over the same stored weights
-  std::optional<DType> weights;  // held as; nothing: as stored
+  std::optional<DType> weights;  // asked for (held_type); nothing: as stored
   DType kv = DType::bf16;
   Schedules schedules;
   std::int64_t sequences = 1;       // slots of the cache

@@ -17,6 +17,7 @@
 #include "tsrun/engine/kv_cache.hpp"
 #include "tsrun/engine/weight_gather.hpp"
 #include "tsrun/engine/weights.hpp"
+#include "tsrun/kernels/product.hpp"
 #include "tsrun/kernels/rotary.hpp"
 #include "tsrun/program/buffers.hpp"
 #include "tsrun/program/program.hpp"
@@ -70,6 +71,9 @@ struct Rotaries {
   Rotary global, local;
 };
 
+// What is multiplied at a time: one input of a step, or two whose products are added.
+using Factors = std::array<Activations, 2>;
+
 class LocalSteps;
 
 class Executor {
@@ -105,6 +109,7 @@ class Executor {
   WeightGather gather_;
   std::vector<Strided> tensors_;  // of the collective at work
   Rotaries rotary_;
+  Factors factors_;
   std::vector<float> arena_;
   std::vector<TrafficRow> traffic_;
   std::map<std::tuple<Op, ScheduleName, std::string>, Links> links_;  // by kind of collective and group

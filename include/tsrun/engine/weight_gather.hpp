@@ -1,9 +1,9 @@
 // Products with weights that are gathered just before use, tile by tile: the whole gathered matrix never exists.
 //
-// A tile is a run of rows of every chip's shard. Gathered, it holds for each free block (chips along the axes that cut
-// the output) the contracted blocks (chips along the axes that cut the input) side by side, in the order of the chips:
-// the same product as with a weight that was never cut, whoever computes it. Source: paper section 3.2.3; programs.md
-// section 2.
+// A tile is a run of whole panels of every chip's shard. Gathered, the contracted blocks (of chips along the axes that
+// cut the input) are multiplied side by side, in the order of the chips, for each free block (of chips along the axes
+// that cut the output): the same sums as with a weight that was never cut, whoever computes them. Source: paper
+// section 3.2.3; programs.md section 2.
 #pragma once
 
 #include <cstdint>
@@ -11,12 +11,13 @@
 
 #include "tsrun/collectives/collectives.hpp"
 #include "tsrun/engine/weights.hpp"
+#include "tsrun/kernels/product.hpp"
 #include "tsrun/program/program.hpp"
 
 namespace tsrun {
 
 // Bytes of a shard's tile.
-std::int64_t tile_bytes(const Matrix& shard, int tiles, int tile);
+std::int64_t tile_bytes(const PackedView& shard, int tiles, int tile);
 
 class WeightGather {
  public:
@@ -24,26 +25,25 @@ class WeightGather {
 
   // The tile of all the step's weights, from every chip of the group.
   void gather(const Step& step, int tile, const Schedule& schedule, const Weights& weights, LinkCounts& sent);
-  // The tile's part of y[n][rows of the gathered weight] = x[n][its columns] * w^T, w the step's i-th weight.
-  void multiply(std::size_t i, const float* x, std::int64_t n, float* y);
+  // The tile's part of y[rows of x][rows of the gathered weight] = x * w^T, w the step's i-th weight.
+  void multiply(std::size_t i, Activations& x, float* y);
 
  private:
   // One weight of the gathered step.
   struct Gathered {
-    Matrix shard;
+    PackedView tile;                // of this chip's shard
     Range rows;                     // of the shard, in this tile
+    std::int64_t shard_rows = 0;
     AxisStack free, contracted;     // axes of the group that cut its output and its input
-    std::vector<std::byte> blocks;  // [chip of the group][row of the tile][column of the shard]
+    std::vector<std::byte> blocks;  // the tile of each chip of the group
   };
-  // The rows of the tile that belong to one free block, with all their columns.
-  const std::byte* whole_rows(const Gathered& g, int free_block);
 
   Torus torus_;
   Collectives& collectives_;
   AxisStack group_;
   std::vector<Gathered> gathered_;
   std::vector<Strided> tensors_;
-  std::vector<std::byte> assembled_;
+  std::vector<PackedView> side_by_side_;
 };
 
 }  // namespace tsrun

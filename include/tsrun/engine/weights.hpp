@@ -1,4 +1,5 @@
-// A chip's shard of the weights, from the model file to the memory that the kernels read.
+// A chip's shard of the weights, from the model file to the memory that the kernels read: packed once, in one copy that
+// serves prefill and decode, and layouts that gather it.
 #pragma once
 
 #include <cstdint>
@@ -7,39 +8,46 @@
 #include <utility>
 #include <vector>
 
-#include "tsrun/kernels/matmul.hpp"
+#include "tsrun/kernels/packed.hpp"
+#include "tsrun/kernels/pages.hpp"
 #include "tsrun/mesh/mesh.hpp"
 #include "tsrun/program/program.hpp"
 #include "tsrun/store/model_file.hpp"
 
 namespace tsrun {
 
-// What a weight stored as `stored` is held as: as asked, else as stored where a kernel reads it, else f32, which every
-// stored type becomes without loss. Vectors are always f32.
-DType held_type(DType stored, std::optional<DType> asked);
+// What a weight is held as: as stored where a kernel reads it, else f32, which every stored type becomes without loss;
+// where a type is asked for, that, by the rules of `convert`, but nothing that is stored in fewer bits is quantised
+// anew. Vectors are always f32.
+DType held_type(const StoredTensor& tensor, std::optional<DType> asked);
+// What a layout asks for of this file's types: whole groups of inputs for each chip, where some weight is held in
+// groups.
+Layout with_groups(Layout layout, const ModelFile& file, std::optional<DType> asked);
 
 class Weights {
  public:
   // Reads this chip's part of every weight: the file's rows in whole spans, then the columns that are its own. What
-  // lies outside the tensor is padding and 0. `norm_offset` is added to the norm scales here.
+  // lies outside the tensor is padding and 0. `norm_offset` is added to the norm scales here. The layout has groups.
   Weights(const ModelFile& file, const Torus& torus, const Coord& chip, const Layout& layout,
           std::optional<DType> asked);
 
   // [rows of the output dimension][columns of the input dimension] of this chip.
-  Matrix matrix(const WeightUse& use) const;
+  PackedView matrix(const WeightUse& use) const { return held(use).shard; }
   // The whole padded vector, on every chip.
-  const float* vector(const WeightUse& use) const;
+  const float* vector(const WeightUse& use) const { return held(use).vector.data(); }
   std::int64_t bytes() const { return bytes_; }
 
  private:
   struct Held {
-    Matrix shape;  // data unset
-    std::vector<float> f32;
-    std::vector<std::uint16_t> bf16;
+    PackedView shard;           // of a matrix
+    std::vector<float> vector;
   };
   const Held& held(const WeightUse& use) const;
+  std::int64_t allot(const ModelFile& file, const Torus& torus, const Layout& layout, std::optional<DType> asked,
+                     std::vector<std::int64_t>& places);
 
   std::map<std::pair<int, Weight>, Held> held_;
+  Pages pages_;  // of all matrices
   std::int64_t bytes_ = 0;
 };
 

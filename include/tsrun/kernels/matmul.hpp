@@ -20,9 +20,6 @@ struct Matrix {
   const void* data = nullptr;
 };
 
-// y[n][w.rows] = x[n][w.columns] * w^T, by all threads; the rows of y lie y_stride apart (0: side by side).
-void matmul(const float* x, std::int64_t n, const Matrix& w, float* y, std::int64_t y_stride = 0);
-
 // The inner kernels of one instruction set, by one thread.
 struct SimdKernels {
   std::string_view name;

@@ -40,6 +40,9 @@ struct MatrixPart {
   std::int64_t column = 0, columns = 0;
 };
 
+// Makes what is all 0 bytes a matrix of zeros; only int8_channel, where a row's scale is that of its padding too, needs it.
+void pack_zeros(DType type, std::byte* to, std::int64_t rows, std::int64_t columns);
+
 // Packs `part` of `from` to (row, column) of the packed matrix at `to`, which has the type of `from` and the shape
 // [to_rows][to_columns]. Any row and column will do (of a grouped type, whole groups); several pieces may go to one
 // panel, and may be packed by several threads as long as no two write columns of one word of the same row.

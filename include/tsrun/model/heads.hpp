@@ -19,8 +19,10 @@ struct HeadPlacement {
 };
 
 // H heads over K key/value heads on `cut` chips. Two ways: zeros after the last head, or K' groups with the real
-// heads first in each so that no chip straddles groups; the one with fewer padded heads, then fewer slots.
-HeadPlacement place_heads(std::int64_t H, std::int64_t K, int cut);
+// heads first in each so that no chip straddles groups; the one with fewer padded heads, then fewer slots. `run`: their
+// number is a multiple of this as well, and nothing stands between the real ones, so that a chip's part of what is
+// stored for each head can end where groups of weights do.
+HeadPlacement place_heads(std::int64_t H, std::int64_t K, int cut, int run = 1);
 
 // The key/value heads that these positions read, ascending.
 std::vector<int> kv_slots(const HeadPlacement& placement, Range positions);

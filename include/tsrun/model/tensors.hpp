@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "tsrun/core/dtype.hpp"
 #include "tsrun/layout/partition.hpp"
 #include "tsrun/model/config.hpp"
 
@@ -61,6 +62,8 @@ struct TensorSpec {
 };
 
 std::string path_of(Weight weight, int layer);
+// What a tensor becomes where a model is asked to be `asked`: that, except for those that would lose too much.
+DType converted_type(const TensorSpec& spec, DType stored, DType asked);
 // All tensors of the model, in file order: embed, pos_embed, the layers, final_norm, unembed (absent where tied).
 std::vector<TensorSpec> tensors_of(const ModelConfig& config);
 

@@ -7,6 +7,7 @@
 // Lowered from model x torus x layout x shape by pure code (lower.hpp), after programs.md.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <span>
@@ -14,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "tsrun/core/integer.hpp"
 #include "tsrun/layout/layout.hpp"
 #include "tsrun/layout/partition.hpp"
 #include "tsrun/model/config.hpp"
@@ -158,6 +160,14 @@ struct PaddedSizes {
 };
 PaddedSizes pad(const ModelConfig& config, const Torus& torus, const Layout& layout);
 
+// A chip's part of a weight as it lies in memory: rows of outputs, columns of inputs; of a vector one row.
+struct ShardShape {
+  std::int64_t rows = 1;
+  std::int64_t columns = 1;
+  std::int64_t elements() const { return rows * columns; }
+};
+ShardShape shard_shape(const ModelConfig& config, const Torus& torus, const PaddedSizes& sizes, const WeightUse& use);
+
 struct Program {
   ModelConfig config;
   Torus torus;
@@ -185,9 +195,15 @@ std::vector<WeightUse> stored_weights(const ModelConfig& config, const Layout& l
 // The movement of a step that communicates: gather_matmul is an all_gather of `in` to the first of `via`,
 // matmul_scatter a reduce_scatter of the first of `via` to `out`, gather_weights an all_gather of its weights.
 Op collective_of(Op op);
-// Rows of a weight's shard that are in this tile.
+// Rows of a weight's shard that are in this tile, in whole panels of so many as products read together.
+inline constexpr std::int64_t rows_together = 16;
 constexpr Range tile_rows(std::int64_t rows, int tiles, int tile) {
-  return {rows * tile / tiles, rows * (tile + 1) / tiles};
+  const std::int64_t panels = ceil_div(rows, rows_together);
+  const auto edge = [&](std::int64_t t) { return std::min(rows, panels * t / tiles * rows_together); };
+  return {edge(tile), edge(tile + 1)};
+}
+constexpr std::int64_t most_tile_rows(std::int64_t rows, int tiles) {
+  return std::min(rows, ceil_div(ceil_div(rows, rows_together), tiles) * rows_together);
 }
 std::span<const ValueId> moved_from(const Step& step);
 std::span<const ValueId> moved_to(const Step& step);
