@@ -121,6 +121,11 @@ TEST_CASE("over several axes a chip sends (n - 1) / n of what it gathers or scat
     else if (op == Op::all_reduce && name < ScheduleName::line) CHECK(slots(op, name) == doctest::Approx(118));
   });
   CHECK(slots(Op::all_reduce, ScheduleName::one_shot) == 59);  // whole sums
+  int sums = 0;  // of a line: one way and back through every chip but one
+  for (int rank = 0; rank < torus.size(); ++rank)
+    for (const Round& round : schedule_of(Op::all_reduce, ScheduleName::line, torus, zyx, coord_of(torus, rank)).rounds)
+      for (const Move& move : round) sums += move.send.total();
+  CHECK(sums == 2 * 59);
   CHECK(slots(Op::all_to_all, ScheduleName::direct) == 60 * 2 / 3 + 60 * 3 / 4 + 60 * 4 / 5);
   CHECK(slots(Op::all_to_all, ScheduleName::one_shot) == 59);
   CHECK(slots(Op::all_to_all, ScheduleName::hop_by_hop) == 60 * (2 + 3 + 4) / 2);
@@ -153,7 +158,7 @@ TEST_CASE("blocks are numbered major to minor, and a chip starts and ends with i
 TEST_CASE("schedules that promise it add in the order of the chips") {
   // Sums only ever move upwards along a line, and chip 0 of an axis is the first addend.
   for (int x = 0; x < 4; ++x)
-    for (const Round& round : schedule_of(Op::all_reduce, ScheduleName::line, {4, 1, 1}, {Axis::x}, {x, 0, 0}).rounds)
+    for (const Round& round : schedule_of(Op::all_reduce, ScheduleName::line, {4, 2, 1}, {Axis::y, Axis::x}, {x, 1, 0}).rounds)
       for (const Move& move : round)
         CHECK((move.action == Action::add) == (move.direction == Direction::plus));
   // Straight from each to each: senders stand in order, and the own addend after those before it.
