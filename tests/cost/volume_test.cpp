@@ -7,6 +7,7 @@
 #include <sstream>
 #include <string>
 
+#include "closed_forms.hpp"
 #include "tsrun/cost/volume.hpp"
 #include "tsrun/program/lower.hpp"
 
@@ -93,6 +94,37 @@ TEST_CASE("attention sends what programs.md says for every cut, multi-head") {
         CHECK(counted(p, false, sent) ==
               doctest::Approx(2 * T / c.g * E / c.a * f(c.b) + weights + (in + out) * T * (f(c.a) / (c.g * c.b) + exchanged / c.n)));
       }
+}
+
+TEST_CASE("a whole pass sends the closed forms, in every layout, padded or not, whatever its keys and values are") {
+  ModelConfig odd = model(Block::serial, 3, true);  // nothing divides
+  odd.E = 50;
+  odd.F = 58;
+  odd.H = 9;
+  odd.V = 131;
+  ModelConfig twice = model(Block::parallel, 4, false);
+  twice.norm = Norm::layer;
+  twice.two_norms = true;
+  const ModelConfig models[] = {odd, twice, model(Block::parallel, 1, true), model(Block::serial, 24, false)};
+  for (const Torus& t : tori)
+    for (const Layout& named : named_layouts())
+      for (const KvStorage kv : {KvStorage::columns, KvStorage::replicated})
+        for (const auto& [each, L] : {std::pair<std::int64_t, std::int64_t>{1, 24}, {3, 5}})
+          for (const Output output : {Output::none, Output::greedy, Output::logits, Output::all_logits, Output::score})
+            for (const ModelConfig& c : models) {
+              Layout layout = named;
+              layout.kv = kv;
+              if (kv == KvStorage::replicated && !layout.batch.contains(layout.gathered)) continue;  // refused
+              CAPTURE(to_text(layout));
+              CAPTURE(to_text(t));
+              CAPTURE(static_cast<int>(output));
+              const PassShape shape = PassShape::uniform(Phase::prefill, each * t.size(layout.batch), L, 0, output);
+              const Program p = lower(c, t, layout, shape);
+              double elements = 0;
+              for (const Step& s : p.steps)
+                if (communicates(s.op)) elements += sent(p, s);
+              CHECK(elements == doctest::Approx(test::ClosedForm(c, t, layout, each, L).pass(output)));
+            }
 }
 
 TEST_CASE("the volumes are those of the paper's figure 3, to four digits") {
