@@ -11,9 +11,12 @@
 namespace tsrun {
 namespace {
 
-// Grows only: a shape that has passed once allocates nothing again.
+// Grows only: a shape that has passed once allocates nothing again. What was in the buffer is gone: old and new memory are
+// never held at once.
 void grow(std::vector<std::byte>& buffer, std::int64_t bytes) {
-  if (static_cast<std::int64_t>(buffer.size()) < bytes) buffer.resize(static_cast<std::size_t>(bytes));
+  if (static_cast<std::int64_t>(buffer.size()) >= bytes) return;
+  std::vector<std::byte>().swap(buffer);
+  buffer.resize(static_cast<std::size_t>(bytes));
 }
 
 void copy_bytes(std::byte* to, const std::byte* from, std::int64_t bytes) { std::memcpy(to, from, static_cast<std::size_t>(bytes)); }

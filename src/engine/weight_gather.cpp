@@ -24,11 +24,26 @@ std::int64_t tile_bytes(const PackedView& shard, int tiles, int tile) {
   return bytes_of(shard.type, tile_rows(shard.rows, tiles, tile).size(), shard.columns);
 }
 
+// For the largest tile of the step, so that the next one moves nothing; never while the old blocks are still held.
+void WeightGather::make_room(const Step& step, int chips, const Weights& weights) {
+  std::int64_t most = 0;
+  for (int tile = 0; tile < step.tiles; ++tile) {
+    std::int64_t bytes = 0;
+    for (const WeightUse& use : step.weights) bytes += tile_bytes(weights.matrix(use), step.tiles, tile);
+    most = std::max(most, bytes * chips);
+  }
+  if (std::ssize(blocks_) >= most) return;
+  std::vector<std::byte>().swap(blocks_);
+  blocks_.resize(static_cast<std::size_t>(most));
+}
+
 void WeightGather::gather(const Step& step, int tile, const Schedule& schedule, const Weights& weights,
                           LinkCounts& sent) {
   group_ = step.axes;
-  gathered_.resize(std::max(gathered_.size(), step.weights.size()));
+  gathered_.resize(step.weights.size());
   tensors_.clear();
+  make_room(step, schedule.blocks, weights);
+  std::byte* blocks = blocks_.data();
   for (std::size_t i = 0; i < step.weights.size(); ++i) {
     const Partition& p = step.weights[i].partition;
     const Dim in = p[0].dim, out = in == Dim::E ? p[1].dim : Dim::E;
@@ -40,9 +55,10 @@ void WeightGather::gather(const Step& step, int tile, const Schedule& schedule, 
     g.free = p.axes(out).only(group_.set());
     g.contracted = p.axes(in).only(group_.set());
     const std::int64_t bytes = bytes_of(shard.type, g.tile.rows, shard.columns);
-    g.blocks.resize(static_cast<std::size_t>(bytes * schedule.blocks));
-    tensors_.push_back({1, bytes, g.tile.data, g.blocks.data()});
+    g.blocks = blocks;
+    tensors_.push_back({1, bytes, g.tile.data, blocks});
     tensors_.back().element = 1;
+    blocks += bytes * schedule.blocks;
   }
   collectives_.run(schedule, tensors_, sent);
 }
@@ -59,7 +75,7 @@ void WeightGather::multiply(std::size_t i, Activations& x, float* y) {
       if (block_of(torus_, g.free, c) != f) continue;
       PackedView& block = side_by_side_[static_cast<std::size_t>(block_of(torus_, g.contracted, c))];
       block = g.tile;
-      block.data = g.blocks.data() + chip * bytes;
+      block.data = g.blocks + chip * bytes;
     }
     tsrun::multiply(x, side_by_side_, y + f * g.shard_rows + g.rows.begin, width);
   }

@@ -35,14 +35,16 @@ class WeightGather {
     Range rows;                     // of the shard, in this tile
     std::int64_t shard_rows = 0;
     AxisStack free, contracted;     // axes of the group that cut its output and its input
-    std::vector<std::byte> blocks;  // the tile of each chip of the group
+    const std::byte* blocks = nullptr;  // the tile of each chip of the group
   };
+  void make_room(const Step& step, int chips, const Weights& weights);
 
   Torus torus_;
   Collectives& collectives_;
   AxisStack group_;
   std::vector<Gathered> gathered_;
   std::vector<Strided> tensors_;
+  std::vector<std::byte> blocks_;  // of all weights of the step at work
   std::vector<PackedView> side_by_side_;
 };
 
