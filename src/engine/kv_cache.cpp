@@ -28,6 +28,11 @@ std::int64_t KvCache::bytes() const {
                          : layers() * rows_.size() * cut_.most_slots() * layers_[0].bytes_of(layers_[0].positions());
 }
 
+std::int64_t KvCache::shared_bytes() const {
+  const KvLayer* const prefix = layers_.empty() ? nullptr : layers_[0].prefix();
+  return prefix == nullptr ? 0 : layers() * cut_.most_slots() * prefix->bytes_of(prefix->positions());
+}
+
 void KvCache::share(KvCache&& prefix) {
   check(prefix.slots_ == slots_, "a prefix has the heads of the cache that goes on from it");
   for (std::size_t l = 0; l < layers_.size(); ++l)

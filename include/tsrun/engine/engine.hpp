@@ -76,6 +76,7 @@ class Engine {
   std::int64_t load_bytes() const { return load_bytes_; }
   std::int64_t weight_bytes() const { return weights_->bytes(); }
   std::int64_t cache_bytes() const { return cache_->bytes() + (lanes_ ? lanes_->bytes() : 0); }
+  std::int64_t prefix_bytes() const { return cache_->shared_bytes() + (lanes_ ? lanes_->shared_bytes() : 0); }
   DType held(const WeightUse& use) const { return weights_->matrix(use).type; }
 
  private:

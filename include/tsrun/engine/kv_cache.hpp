@@ -25,6 +25,7 @@ class KvCache {
   std::int64_t local_row(std::int64_t row) const;  // of a sequence that is here
   std::int64_t slot_of(int head) const;            // of a head that is here
   std::int64_t bytes() const;                      // shared positions not counted
+  std::int64_t shared_bytes() const;               // of these, held once
 
  private:
   KvCut cut_;

@@ -86,6 +86,7 @@ struct Schedules {
   ScheduleName all_reduce = ScheduleName::line;
   ScheduleName all_to_all = ScheduleName::direct;
   ScheduleName gather_weights = ScheduleName::ring;
+  friend bool operator==(const Schedules&, const Schedules&) = default;
 };
 
 using ValueId = std::int32_t;
