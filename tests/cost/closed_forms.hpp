@@ -14,7 +14,8 @@ namespace tsrun::test {
 class ClosedForm {
  public:
   // A pass of as many sequences in each block of chips that attention tells apart, of L new tokens at most.
-  ClosedForm(const ModelConfig& config, const Torus& torus, const Layout& layout, std::int64_t in_each_block, std::int64_t L)
+  ClosedForm(const ModelConfig& config, const Torus& torus, const Layout& layout, std::int64_t in_each_block,
+             std::int64_t L)
       : c_(config), t_(torus), l_(layout), sizes_(pad(config, torus, layout)) {
     a_ = of(l_.cut_E()), b_ = of(l_.cut_F()), g_ = of(l_.gathered), n_ = t_.size();
     const std::int64_t B = in_each_block * t_.size(l_.batch), g = t_.size(l_.gathered);

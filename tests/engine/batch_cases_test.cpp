@@ -44,7 +44,8 @@ struct Fed {
 // steps. The logits of every pass against the reference.
 class FedBatch {
  public:
-  FedBatch(Engine& engine, const std::vector<Fed>& texts) : engine_(engine), texts_(texts), slots_(static_cast<std::size_t>(engine.plan().sequences)) {}
+  FedBatch(Engine& engine, const std::vector<Fed>& texts)
+      : engine_(engine), texts_(texts), slots_(static_cast<std::size_t>(engine.plan().sequences)) {}
 
   void run() {
     while (fill()) {
@@ -97,7 +98,8 @@ class FedBatch {
 // The reference as a model that any text can be asked of.
 class Oracle {
  public:
-  explicit Oracle(const std::string& name) : model_(load_reference(*open_source(read_golden(TSRUN_SOURCE_DIR "/tests/golden", name).model_path))) {}
+  explicit Oracle(const std::string& name)
+      : model_(load_reference(*open_source(read_golden(TSRUN_SOURCE_DIR "/tests/golden", name).model_path))) {}
   std::vector<float> last_logits(const std::vector<std::int32_t>& ids) const {
     const std::vector<float> all = reference_logits(model_, ids);
     return {all.end() - model_.config.V, all.end()};
@@ -123,7 +125,8 @@ TEST_CASE("batches of one, fewer than chips and a number that does not divide: l
     CAPTURE(model);
     const GoldenFile file(model);
     const auto golden = golden_sequences(model);
-    const std::vector<Fed> texts = {{&golden[0], 3, 5}, {&golden[2], 21, 24}, {&golden[1], 1, 3}, {&golden[2], 7, 9}, {&golden[1], 16, 17}};
+    const std::vector<Fed> texts = {
+        {&golden[0], 3, 5}, {&golden[2], 21, 24}, {&golden[1], 1, 3}, {&golden[2], 7, 9}, {&golden[1], 16, 17}};
     for (const Torus& torus : tori()) {
       CAPTURE(to_text(torus));
       const Mesh mesh(torus, 60);
@@ -157,7 +160,8 @@ TEST_CASE("generate: the reference's greedy texts, whatever the batch, the chunk
     for (const Torus& torus : tori()) {
       CAPTURE(to_text(torus));
       const Mesh mesh(torus, 60);
-      for (const Pair& pair : {Pair{"ws2d/head", "ws2d/batch"}, Pair{"wg_xyz/head", "ws2d/batch_xy"}, Pair{"ws1d/batch_x", "wg_x@1d/head"}})
+      for (const Pair& pair : {Pair{"ws2d/head", "ws2d/batch"}, Pair{"wg_xyz/head", "ws2d/batch_xy"},
+                               Pair{"ws1d/batch_x", "wg_x@1d/head"}})
         for (const auto& [sequences, chunk] : {std::pair<std::size_t, std::int64_t>{1, 5}, {2, 64}, {2, 5}, {5, 64}}) {
           CAPTURE(text(pair.prefill, " then ", pair.decode, ", ", sequences, " slots, chunks of ", chunk));
           Plan plan = plan_of(file, torus, pair.prefill, pair.decode, sequences);
@@ -212,7 +216,8 @@ TEST_CASE("a turn of 64 tokens of a conversation is prefilled onto 1920 that are
   const Oracle oracle("llama_bias");
   const auto V = static_cast<std::size_t>(file->config().V);
   std::vector<std::int32_t> ids;
-  for (std::uint32_t i = 0, n = 7; i < 1984; ++i) ids.push_back(static_cast<std::int32_t>((n = n * 1664525U + 1013904223U) >> 8U) % static_cast<std::int32_t>(V));
+  for (std::uint32_t i = 0, n = 7; i < 1984; ++i)
+    ids.push_back(static_cast<std::int32_t>((n = n * 1664525U + 1013904223U) >> 8U) % static_cast<std::int32_t>(V));
   int rank = 0;
   MPI_Comm_rank(MPI_COMM_WORLD, &rank);
   std::vector<float> wanted(64 * V);
@@ -224,7 +229,8 @@ TEST_CASE("a turn of 64 tokens of a conversation is prefilled onto 1920 that are
   for (const Torus& torus : tori()) {
     CAPTURE(to_text(torus));
     const Mesh mesh(torus, 60);
-    for (const Pair& pair : {Pair{"ws2d/head", "ws2d/batch"}, Pair{"ws2d/batch", "ws2d/batch"}, Pair{"wg_xyz/head", "ws2d/batch_x"}}) {
+    for (const Pair& pair :
+         {Pair{"ws2d/head", "ws2d/batch"}, Pair{"ws2d/batch", "ws2d/batch"}, Pair{"wg_xyz/head", "ws2d/batch_x"}}) {
       CAPTURE(text(pair.prefill, " then ", pair.decode));
       Plan plan = plan_of(file, torus, pair.prefill, pair.decode, 2);
       plan.context = 2048;
@@ -234,7 +240,8 @@ TEST_CASE("a turn of 64 tokens of a conversation is prefilled onto 1920 that are
         const PassInput row{1, static_cast<std::int64_t>(from), std::span(ids).subspan(from, count)};
         return engine.forward(phase, std::span(&row, 1), output);
       };
-      for (std::size_t done = 0; done < 1916; done += 512) pass(Phase::prefill, done, std::min<std::size_t>(512, 1916 - done), Output::none);
+      for (std::size_t done = 0; done < 1916; done += 512)
+        pass(Phase::prefill, done, std::min<std::size_t>(512, 1916 - done), Output::none);
       for (std::size_t done = 1916; done < 1920; ++done) pass(Phase::decode, done, 1, Output::none);
       const PassResult turn = pass(Phase::prefill, 1920, 64, Output::all_logits);
       CHECK_NEAR(std::span(turn.logits), std::span(wanted), 1e-4);
@@ -273,7 +280,8 @@ TEST_CASE("a prefix that all sequences share is kept once, and changes no bit") 
       if (prefix > 0) engine.share_prefix(std::span(ids).first(shared));
       std::vector<PassInput> rows;
       for (std::size_t i = 0; i < prompts.size(); ++i)
-        rows.push_back({static_cast<std::int64_t>(i), prefix, std::span(prompts[i]).subspan(static_cast<std::size_t>(prefix))});
+        rows.push_back(
+            {static_cast<std::int64_t>(i), prefix, std::span(prompts[i]).subspan(static_cast<std::size_t>(prefix))});
       Outcome out;
       // As many rows as prefill's own cut has places for.
       const auto most = static_cast<std::size_t>(engine.most_prefill_rows());
@@ -296,11 +304,14 @@ TEST_CASE("a prefix that all sequences share is kept once, and changes no bit") 
       const Mesh mesh(torus, 60);
       for (const Pair& pair : pairs()) {
         CAPTURE(text(pair.prefill, " then ", pair.decode));
-        const Outcome with = run(torus, mesh, pair, static_cast<std::int64_t>(shared)), without = run(torus, mesh, pair, 0);
+        const Outcome with = run(torus, mesh, pair, static_cast<std::int64_t>(shared)),
+                      without = run(torus, mesh, pair, 0);
         CHECK(with.logits == without.logits);
-        for (std::size_t i = 0; i < prompts.size(); ++i) CHECK_NEAR(std::span(with.logits).subspan(i * V, V), std::span(wanted[i]), 1e-4);
+        for (std::size_t i = 0; i < prompts.size(); ++i)
+          CHECK_NEAR(std::span(with.logits).subspan(i * V, V), std::span(wanted[i]), 1e-4);
         // Once on every chip, for each cut of the cache, and no longer in each of its sequences.
-        const KvCut prefill = kv_cut(file->config(), torus, parse_layout(pair.prefill), 5), decode = kv_cut(file->config(), torus, parse_layout(pair.decode), 5);
+        const KvCut prefill = kv_cut(file->config(), torus, parse_layout(pair.prefill), 5),
+                    decode = kv_cut(file->config(), torus, parse_layout(pair.decode), 5);
         const std::int64_t position = 2 * file->config().layers * file->config().Q * 4;
         const auto in_own = [&](const KvCut& cut) { return cut.rows / cut.blocks() * cut.most_slots(); };
         const bool two = !prefill.same_cut(decode);

@@ -1,4 +1,4 @@
-// A golden model as the engine's tests use it: converted once, read by every rank of the job.
+// A model as the engine's tests use it: written once, read by every rank of the job.
 #pragma once
 
 #include <mpi.h>

@@ -60,14 +60,16 @@ struct Passes {
 };
 inline void check_closed_forms(const Engine& engine, const Mesh& mesh, const std::vector<Passes>& all) {
   const ModelConfig& c = engine.config();
-  if (c.norm_place != NormPlace::before || c.qk_norm == QkNorm::all) return;  // programs.md has none for their statistics
+  if (c.norm_place != NormPlace::before || c.qk_norm == QkNorm::all)
+    return;  // programs.md has none for their statistics
   for (const Phase phase : {Phase::prefill, Phase::decode}) {
     const Layout& layout = phase == Phase::prefill ? engine.plan().prefill : engine.plan().decode;
     double elements = 0;
     for (const Passes& p : all)
       if (p.phase == phase)
-        elements += p.count * ClosedForm(c, mesh.torus(), layout, ceil_div(p.sequences, mesh.torus().size(layout.batch)), p.L)
-                                  .pass(p.output);
+        elements +=
+            p.count * ClosedForm(c, mesh.torus(), layout, ceil_div(p.sequences, mesh.torus().size(layout.batch)), p.L)
+                          .pass(p.output);
     CHECK(static_cast<double>(sent_by_all(engine, mesh, phase, false)) == doctest::Approx(4 * elements * mesh.size()));
   }
 }
