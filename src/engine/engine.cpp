@@ -68,13 +68,21 @@ class BatchPlan {
   std::vector<Within> within_;
 };
 
+// What a layout says of the stored weights beside the cut of E: the same for both phases.
+std::string storage_of(const Layout& l) {
+  return text(l.kv == KvStorage::columns ? "columns" : "replicated", ", heads cut by ", l.heads_cut,
+              l.q_through_heads ? ", queries through heads" : "");
+}
+
 void refuse_impossible(const ModelFile& file, const Plan& plan) {
+  check(storage_of(plan.prefill) == storage_of(plan.decode), "prefill and decode store keys, values and heads alike");
   if (plan.prefill.stored_E != plan.decode.stored_E && plan.torus.X > 1) {
     Layout shared = plan.prefill;
     shared.stored_E = plan.decode.stored_E;
     refuse({.what = text("prefill in ", ffn_name(plan.prefill), " and decode in ", ffn_name(plan.decode),
                          " need two copies of the weights"),
             .where = "--layout",
+            .numbers = {{"chips along x, by which ws2d cuts the inputs and ws1d does not", std::int64_t{plan.torus.X}}},
             .next = text("the nearest pair that shares one is prefill=", to_text(shared),
                          ",decode=", to_text(plan.decode))});
   }
@@ -128,12 +136,15 @@ void refuse_disagreement(const std::string& plan, const Mesh& mesh) {
 }  // namespace
 
 std::string to_text(const Plan& p) {
-  return text("mesh ", to_text(p.torus), ", prefill ", to_text(p.prefill), ", decode ", to_text(p.decode), ", weights ",
-              p.weights ? name(*p.weights) : "as stored", ", kv ", name(p.kv), ", schedules ",
-              join({std::string(name(p.schedules.all_gather)), std::string(name(p.schedules.reduce_scatter)),
-                    std::string(name(p.schedules.all_to_all))}),
-              ", sequences ", p.sequences,
-              ", context ", p.context, ", prefix ", p.prefix, ", chunk ", p.chunk, ", pass tokens ", p.pass_tokens);
+  std::vector<std::string> schedules;
+  for (const ScheduleName s :
+       {p.schedules.all_gather, p.schedules.reduce_scatter, p.schedules.reduce_scatter_tokens, p.schedules.all_reduce,
+        p.schedules.all_to_all, p.schedules.gather_weights})
+    schedules.emplace_back(name(s));
+  return text("mesh ", to_text(p.torus), ", prefill ", to_text(p.prefill), ", decode ", to_text(p.decode),
+              ", keys and values ", storage_of(p.prefill), ", weights ", p.weights ? name(*p.weights) : "as stored",
+              ", kv ", name(p.kv), ", schedules ", join(schedules), ", sequences ", p.sequences, ", context ",
+              p.context, ", prefix ", p.prefix, ", chunk ", p.chunk, ", pass tokens ", p.pass_tokens);
 }
 
 Memory predict_memory(const ModelFile& file, const Plan& asked) {

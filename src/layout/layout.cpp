@@ -27,16 +27,32 @@ constexpr Ffn ffns[] = {
 };
 constexpr Attention attentions[] = {{"head", {}}, {"batch", axes_xyz}, {"batch_x", axes_x}, {"batch_xy", axes_xy}};
 
+// For a name that ends in a set of axes, such as "wg_yz": the one with as many, taken in their order. Empty for others.
+std::string with_axes_in_order(std::string_view word) {
+  constexpr std::string_view order = "xyz";
+  const std::size_t end = word.find_last_not_of(order) + 1, axes = word.size() - end;
+  if (axes == 0 || axes > order.size() || !word.substr(0, end).ends_with('_')) return "";
+  const std::string in_order = text(word.substr(0, end), order.substr(0, axes));
+  return in_order == "batch_xyz" ? "batch" : in_order;
+}
+
 template <class Entry, std::size_t n>
 const Entry& named(const Entry (&table)[n], std::string_view word, std::string_view part) {
-  std::string known;
+  std::string known, nearest = with_axes_in_order(word);
+  bool nearest_is_known = false;
   for (const Entry& entry : table) {
     if (entry.name == word) return entry;
     known += (known.empty() ? "" : " ") + std::string(entry.name);
+    nearest_is_known = nearest_is_known || entry.name == nearest;
   }
-  refuse({.what = text("\"", word, "\" is not a ", part, " layout"),
-          .where = "--layout",
-          .next = "choose one of: " + known});
+  Complaint complaint{.what = text("\"", word, "\" is not a ", part, " layout"),
+                      .where = "--layout",
+                      .next = "choose one of: " + known};
+  if (nearest_is_known) {
+    complaint.what += ": axes are taken in the order x, y, z";
+    complaint.next = text("the nearest is ", nearest, ", on a --mesh whose first sizes are those you want; or ", complaint.next);
+  }
+  refuse(std::move(complaint));
 }
 
 }  // namespace

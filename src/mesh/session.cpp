@@ -57,6 +57,45 @@ void MpiSession::refuse_singletons() const {
             .next = text("start with the mpirun of ", mpi_library(), ", or with srun --mpi=pmix under Slurm")});
 }
 
+namespace {
+
+void broadcast(std::string& bytes, int from) {
+  auto size = static_cast<std::int64_t>(bytes.size());
+  MPI_Bcast(&size, 1, MPI_INT64_T, from, MPI_COMM_WORLD);
+  bytes.resize(static_cast<std::size_t>(size));
+  MPI_Bcast(bytes.data(), static_cast<int>(size), MPI_CHAR, from, MPI_COMM_WORLD);
+}
+
+// The first words, each ended by a zero, that two lists do not share.
+std::string first_difference(const std::string& mine, const std::string& other) {
+  std::size_t begin = 0;
+  const auto word = [&begin](const std::string& words) {
+    return begin < words.size() ? text("\"", words.substr(begin, words.find('\0', begin) - begin), "\"") : "nothing";
+  };
+  for (std::size_t i = 0; i < mine.size() && i < other.size() && mine[i] == other[i]; ++i)
+    if (mine[i] == '\0') begin = i + 1;
+  return text(word(mine), " against ", word(other));
+}
+
+}  // namespace
+
+void MpiSession::refuse_other_words(const std::vector<std::string>& words) const {
+  std::string mine;
+  for (const std::string& word : words) mine += word + '\0';
+  std::string said = mine;
+  broadcast(said, 0);
+  const int differs = said != mine ? rank_ : size_;
+  int lowest = size_;
+  MPI_Allreduce(&differs, &lowest, 1, MPI_INT, MPI_MIN, MPI_COMM_WORLD);
+  if (lowest == size_) return;
+  if (lowest == rank_) said = text(host_name(), '\0', first_difference(mine, said));
+  broadcast(said, lowest);
+  const std::size_t end = said.find('\0');
+  refuse({.what = text("rank ", lowest, " was started with other words than rank 0: ", said.substr(end + 1)),
+          .where = said.substr(0, end),
+          .next = "start every rank with the same options"});
+}
+
 std::string host_name() {
   std::array<char, MPI_MAX_PROCESSOR_NAME> out{};
   int length = 0;

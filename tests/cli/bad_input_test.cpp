@@ -61,11 +61,24 @@ TEST_CASE("contexts, meshes and layouts that cannot be") {
   refused(generate("-p hello -n 10 -c 5"), 2, {"ctx-size"});
   refused(generate("-p hello --mesh 3x5x7"), 2, {"3x5x7", "105"});
   refused(generate("-p hello --mesh 2x2"), 2, {"2x2", "--mesh"});
-  refused(generate("-p hello --layout wg_yz/batch"), 2, {"wg_yz", "wg_xy"});
-  refused(generate("-p hello --layout ws2d/batch_z"), 2, {"batch_z", "batch_xy"});
+  refused(generate("-p hello --layout wg_yz/batch"), 2, {"wg_yz", "nearest is wg_xy,", "order x, y, z"});
+  refused(generate("-p hello --layout ws2d/batch_z"), 2, {"batch_z", "nearest is batch_x,", "batch_xy"});
+  refused(generate("-p hello --layout ws2d/batch_zyx"), 2, {"nearest is batch,"});
+  refused(generate("-p hello --layout wg_w/head"), 2, {"wg_w", "choose one of: ws1d ws2d wg_x wg_xy wg_xyz"});
   refused(generate("-p hello --layout nonsense"), 2, {"nonsense"});
-  refused(generate("-p hello --layout prefill=ws1d/head,decode=ws2d/head --mesh 4x1x1"), 2, {"two copies"}, {4});
+  refused(generate("-p hello --layout prefill=ws1d/head,decode=ws2d/head --mesh 4x1x1"), 2,
+          {"two copies", "x, by which ws2d cuts the inputs and ws1d does not 4", "prefill=ws2d/head,decode=ws2d/head"}, {4});
   refused(generate("-p hello --batch 70000 -n 1"), 2, {"--batch", "65536"});
+}
+
+TEST_CASE("ranks that are started with different words stop at once, and say which, where and what") {
+  const std::string others = std::string(" : -n 3 ") + TSRUN_PROGRAM + " ";
+  const std::string same = generate("-p hello -n 400 --layout ws2d/batch");
+  char host[256] = {};
+  REQUIRE(gethostname(host, sizeof host - 1) == 0);
+  for (const std::string& other : {generate("-p hello -n 400 --layout ws2d/head"), generate("-p hello -n 400 --layout nonsense"), same + " --temp 1"})
+    refused(same + others + other, 2, {"rank 1", "rank 0", host, other.find("--temp") == std::string::npos ? "\"ws2d/batch\"" : "\"--temp\" against nothing"}, {1});
+  refused(same + others + "score -m " + demo, 2, {"\"score\" against \"generate\""}, {1});
 }
 
 TEST_CASE("options that are wrong, unknown or not built yet") {

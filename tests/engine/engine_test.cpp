@@ -144,6 +144,7 @@ TEST_CASE("what cannot be is refused before weights are read") {
   const GoldenFile file("llama_bias");
   const auto refused = [&](const Plan& plan, Exit exit, const char* word) {
     const Mesh mesh(plan.torus, 60);
+    const std::int64_t read = file->bytes_read();
     try {
       Engine engine(*file, plan, mesh);
       FAIL("not refused");
@@ -151,6 +152,7 @@ TEST_CASE("what cannot be is refused before weights are read") {
       CHECK(e.exit() == exit);
       CHECK(std::string(e.what()).find(word) != std::string::npos);
     }
+    CHECK(file->bytes_read() == read);
   };
   const Torus line{world_size(), 1, 1};
   Plan plan = plan_for(file, line, "ws2d/head", 1);
@@ -164,18 +166,33 @@ TEST_CASE("what cannot be is refused before weights are read") {
   plan = plan_for(file, line, "ws2d/head", 1);
   plan.decode = parse_layout("ws1d/head");
   refused(plan, Exit::request, "two copies");
+  refused(plan, Exit::request, "prefill=ws1d/head,decode=ws1d/head");
 }
 
-TEST_CASE("ranks that disagree about the plan stop at once and say who") {
+TEST_CASE("ranks that disagree about the plan stop at once and say who and where") {
   if (world_size() == 1) return;
-  const GoldenFile file("llama_gqa");
+  const GoldenFile file("palm");
   const Mesh mesh({world_size(), 1, 1}, 60);
-  Plan plan = plan_for(file, mesh.torus(), "ws2d/head", 1);
-  if (mesh.rank() == 1) plan.chunk = 9;
-  try {
-    Engine engine(*file, plan, mesh);
-    FAIL("not refused");
-  } catch (const Error& e) {
-    CHECK(std::string(e.what()).find("plan differs") != std::string::npos);
-  }
+  const int guilty = world_size() - 1;
+  const auto disagreed = [&](const auto& change) {
+    Plan plan = plan_for(file, mesh.torus(), "ws2d/batch", 1);
+    if (mesh.rank() == guilty) change(plan);
+    const std::int64_t read = file->bytes_read();
+    try {
+      Engine engine(*file, plan, mesh);
+      FAIL("not refused");
+    } catch (const Error& e) {
+      CHECK(e.exit() == Exit::broke);
+      const std::string said = e.what();
+      CHECK(said.find("plan differs") != std::string::npos);
+      CHECK(said.find(host_name()) != std::string::npos);
+      if (mesh.rank() != guilty) CHECK(said.find(text("rank ", guilty)) != std::string::npos);
+    }
+    CHECK(file->bytes_read() == read);
+  };
+  disagreed([](Plan& p) { p.chunk = 9; });
+  disagreed([](Plan& p) { p.decode = parse_layout("ws2d/head"); });
+  disagreed([](Plan& p) { p.prefill.kv = p.decode.kv = KvStorage::replicated; });
+  disagreed([](Plan& p) { p.schedules.all_reduce = ScheduleName::one_shot; });
+  disagreed([](Plan& p) { p.schedules.gather_weights = ScheduleName::two_way; });
 }

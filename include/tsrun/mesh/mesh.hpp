@@ -37,6 +37,8 @@ class MpiSession {
   int size() const { return size_; }
   // Refuses n copies of a one-rank job that a wrong launcher started.
   void refuse_singletons() const;
+  // Every rank must do the same: refuses, on all ranks alike, words that are not those of rank 0.
+  void refuse_other_words(const std::vector<std::string>& words) const;
   bool speaks() const;  // rank 0, and of n singletons the first
 
  private:
