@@ -18,9 +18,5 @@ TEST_CASE("4x4x4, every layout of both phases") {
         CHECK(row["bytes_per_rank"] == row["predicted_bytes_per_rank"]);
         CHECK(row["bytes_per_rank_max"] == row["predicted_bytes_per_rank_max"]);
       }
-      MESSAGE(layout << ": a decode step " << d["timing"]["tpot_ms"]["p50"].dump()
-                     << " ms; of all, median of the ranks: compute " << d["timing"]["compute_s"]["median"].dump()
-                     << " s, transfer " << d["timing"]["transfer_s"]["median"].dump() << " s, wait "
-                     << d["timing"]["wait_s"]["median"].dump() << " s");
     }
 }
