@@ -89,7 +89,31 @@ TEST_CASE("a text streams to stdout after its prompt, and stops where asked") {
   CHECK(ended.err.find("predicted") != std::string::npos);
   const Json stopped = generate("-m " + demo + " -p 'In the beginning' -n 60 --stop LORD", 2);
   CHECK(stopped["sequences"][0]["finish"] == "stop");
-  CHECK(run("generate -m " + demo + " -p x -n 2 --explain").out.find("BLE_x") != std::string::npos);
+}
+
+TEST_CASE("--explain prints both phases' steps, with what was sent beside what was predicted") {
+  const Ended ended = run("generate -m " + demo + " -p 'In the beginning' -n 3 --explain --mesh 2x2x1 " +
+                              "--layout prefill=wg_xy/batch_xy,decode=ws2d/batch_x",
+                          4);
+  REQUIRE(ended.status == 0);
+  CHECK(ended.out.find("prefill on torus 2x2x1, wg_xy/batch_xy") != std::string::npos);
+  CHECK(ended.out.find("decode on torus 2x2x1, ws2d/batch_x") != std::string::npos);
+  std::istringstream lines(ended.out);
+  int steps = 0, gathers = 0;
+  for (std::string line; std::getline(lines, line);) {
+    const std::size_t sent = line.find(", sent "), predicted = line.find(", predicted ");
+    if (sent == std::string::npos) continue;
+    REQUIRE(predicted != std::string::npos);
+    const std::string bytes = line.substr(sent + 7, predicted - sent - 7);
+    CHECK(bytes == line.substr(predicted + 12));
+    CHECK(bytes != "0 B");
+    CHECK(line.find("run: 0 calls") == std::string::npos);
+    CHECK(line.find(" -> ") != std::string::npos);
+    ++steps;
+    gathers += line.find("gather_weights") != std::string::npos ? 1 : 0;
+  }
+  CHECK(steps > 15);
+  CHECK(gathers == 2);
 }
 
 TEST_CASE("sampling is repeatable and follows its seed") {
