@@ -9,27 +9,6 @@
 namespace tsrun::cli {
 namespace {
 
-// Options of cli.md whose part of tsrun does not exist yet. They are refused by name rather than ignored.
-constexpr const char* not_built[] = {"chip", "objective", "max-latency-ms", "wrap"};
-
-std::string without_dashes(std::string_view option) {
-  option = option.substr(0, option.find('='));
-  option.remove_prefix(std::min(option.find_first_not_of('-'), option.size()));
-  return std::string(option);
-}
-
-void refuse_not_built(const std::string& command, const std::vector<std::string>& words, const po::options_description& options) {
-  for (const std::string& word : words) {
-    if (word == "--") return;
-    if (word.rfind("--", 0) != 0) continue;
-    for (const char* name : not_built)
-      if (without_dashes(word) == name && options.find_nothrow(name, false) == nullptr)
-        refuse({.what = tsrun::text("--", name, " is not built yet"),
-                .where = command,
-                .next = tsrun::text("leave it out; tsrun ", command, " --help lists what there is")});
-  }
-}
-
 // `text` names a member in this file's class.
 [[noreturn]] void refuse_value(const char* name, const std::string& value, const std::string& wanted) {
   refuse({.what = tsrun::text("\"", value, "\" is not a value for it"),
@@ -66,7 +45,11 @@ po::options_description model_options() {
     ("ctx-size,c", po::value<std::string>()->value_name("N"), "positions of the cache (longest prompt + n)")
     ("prefill-chunk", po::value<std::string>()->value_name("N"), "prompt tokens of a sequence in one pass (512)")
     ("batch", po::value<std::string>()->value_name("N"), "sequences decoded together (all prompts, at most 64)")
-    ("schedules", po::value<std::string>()->value_name("chip|NAME"), "how collectives walk: ring two_way balanced .. (chip)")
+    ("chip", po::value<std::string>()->value_name("host|NAME|FILE"), "whose costs the planner uses (host)")
+    ("objective", po::value<std::string>()->value_name("GOAL"), "latency, throughput or cost: for a given batch and number of ranks all ask for the fastest (latency)")
+    ("max-latency-ms", po::value<std::string>()->value_name("MS"), "refuse to begin where no layout is predicted to decode a step within it")
+    ("schedules", po::value<std::string>()->value_name("chip|any|NAME"), "how collectives walk: ring two_way balanced .. (chip)")
+    ("wrap", po::value<std::string>()->value_name("auto|all|none"), "whether the ends of an axis are joined (auto: the chip's rule)")
     ("explain", po::bool_switch(), "print the program of steps with its bytes");
   // clang-format on
   return o;
@@ -74,7 +57,6 @@ po::options_description model_options() {
 
 Arguments::Arguments(const std::string& command, const std::vector<std::string>& words,
                      const po::options_description& options, const std::vector<std::string>& places) {
-  refuse_not_built(command, words, options);
   po::positional_options_description order;
   for (const std::string& place : places) order.add(place.c_str(), 1);
   try {

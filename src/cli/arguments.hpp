@@ -21,8 +21,7 @@ po::options_description model_options();
 
 class Arguments {
  public:
-  // Refuses (exit 2) an option that is unknown, or known but not built yet, by name. `places` names the positional
-  // arguments in order.
+  // Refuses (exit 2) an option that is unknown, by name. `places` names the positional arguments in order.
   Arguments(const std::string& command, const std::vector<std::string>& words, const po::options_description& options,
             const std::vector<std::string>& places = {});
 

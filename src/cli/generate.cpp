@@ -177,7 +177,7 @@ po::options_description generate_options() {
 int run_generate(const Arguments& a, const Console& console, const MpiSession& session) {
   GenerateTiming timing;
   const std::int64_t n_predict = a.integer("n-predict", 128, 0, INT32_MAX);
-  const Job job(a, session);
+  Job job(a, session);
   const GenerateOptions asked = engine_options(a, job, n_predict);
   const std::optional<std::string> path = a.text("output");
   if (a.flag("resume") && !path)
@@ -195,9 +195,7 @@ int run_generate(const Arguments& a, const Console& console, const MpiSession& s
     return all;
   });
   if (!a.list("stop").empty()) job.mesh().together("building the tokenizer", [&] { job.tokenizer(); });
-  std::int64_t longest = 1;
-  for (const Ids& p : ids) longest = std::max(longest, std::ssize(p));
-  Plan plan = job.plan(a, std::ssize(ids), longest, n_predict);
+  Plan plan = job.plan(a, work_of(ids, n_predict), found.header.is_null() ? Json() : found.header.value("plan", Json()));
   plan.prefix = shared_prefix(ids);
   plan.widest = asked.sampling.greedy() ? Output::greedy : Output::logits;
 
@@ -209,6 +207,7 @@ int run_generate(const Arguments& a, const Console& console, const MpiSession& s
     results_file = std::make_unique<ResultsFile>(*path, found, header);
   });
 
+  if (console.reports()) std::cerr << choice_text(plan, job.decision());
   if (console.verbose()) std::cerr << to_text(plan) << "\n";
   Engine engine(job.file(), plan, job.mesh());
   Stream stream(console, job, prompts);
@@ -225,17 +224,19 @@ int run_generate(const Arguments& a, const Console& console, const MpiSession& s
   const std::vector<Generated> results = generate(engine, ids, options, timing);
 
   const RunFacts facts = gather_facts(engine, job.mesh());
-  if (a.flag("explain") && console.prints()) std::cout << "\n" << explain_run(engine, ids, facts);
+  if (a.flag("explain") && console.prints()) std::cout << "\n" << explain_run(engine, ids, facts, chips_of_run(a)[0]);
   if (console.reports()) std::cerr << report_text(engine, facts, timing, job.facts());
   if (!console.json_wanted()) return 0;
   Json document = envelope("generate", job.facts());
-  add_run(document, engine, facts, job.why(a));
+  add_run(document, engine, facts, job.decision());
   document["sequences"] = Json::array();
   for (std::size_t i = 0; i < results.size(); ++i)
     document["sequences"].push_back(sequence_json(job, prompts[i], results[i]));
   document["tokens_sha256"] = tokens_sha256(results);
   document["timing"] = timing_json(timing, facts);
-  document["predicted"] = {{"prefill_s", nullptr}, {"tpot_ms", nullptr}};
+  const Decision& decision = job.decision();
+  document["predicted"] = {{"prefill_s", decision.prefill_s ? Json(*decision.prefill_s) : Json()},
+                           {"tpot_ms", decision.step_s ? Json(*decision.step_s * 1e3) : Json()}};
   console.write(document);
   return 0;
 }

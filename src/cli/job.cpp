@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "plan_question.hpp"
 #include "tsrun/core/text.hpp"
+#include "tsrun/engine/host_memory.hpp"
 #include "tsrun/kernels/threads.hpp"
 
 namespace tsrun::cli {
@@ -20,34 +22,6 @@ DType dtype_option(const std::string& word, const char* option, std::initializer
           .next = "choose one of: " + join(known, " ")});
 }
 
-struct Layouts {
-  Layout prefill, decode;
-};
-
-// "auto", "ws2d/head", or "prefill=ws2d/head,decode=ws2d/head".
-Layouts layouts_option(const Arguments& arguments) {
-  std::string words = arguments.text("layout", "auto");
-  if (words == "auto") words = "ws2d/head";
-  const std::size_t comma = words.find(",decode=");
-  if (words.rfind("prefill=", 0) != 0 || comma == std::string::npos) return {parse_layout(words), parse_layout(words)};
-  return {parse_layout(words.substr(8, comma - 8)), parse_layout(words.substr(comma + 8))};
-}
-
-// "chip": the defaults until chips say what their software does; or the name of one schedule for all that it serves.
-Schedules schedules_option(const Arguments& arguments) {
-  const std::string word = arguments.text("schedules", "chip");
-  if (word == "chip") return {};
-  std::vector<std::string> known = {"chip"};
-  for (int i = 0; i <= static_cast<int>(last_schedule); ++i) {
-    const auto schedule = static_cast<ScheduleName>(i);
-    if (word == name(schedule)) return schedules_named(schedule);
-    known.emplace_back(name(schedule));
-  }
-  refuse({.what = text("\"", word, "\" is ", word == "any" ? "not built yet" : "not a schedule"),
-          .where = "--schedules",
-          .next = "choose one of: " + join(known, " ")});
-}
-
 // What `make` refuses is refused with `where` before the place it names.
 Ids placed(const std::string& where, const std::function<Ids()>& make) {
   try {
@@ -59,6 +33,15 @@ Ids placed(const std::string& where, const std::function<Ids()>& make) {
   }
 }
 
+// A run that is resumed goes on with the plan of the results file; what is stated now is held against it later.
+void keep_recorded(const Json& recorded, int ranks, std::optional<Torus>& mesh, Settled& settled) {
+  const auto text_of = [&](const char* field) { return recorded.value(field, std::string()); };
+  if (!mesh && !text_of("mesh").empty())
+    if (const Torus torus = parse_torus(text_of("mesh")); torus.size() == ranks) mesh = torus;
+  if (!settled.prefill && !text_of("prefill").empty()) settled.prefill = parse_layout(text_of("prefill"));
+  if (!settled.decode && !text_of("decode").empty()) settled.decode = parse_layout(text_of("decode"));
+}
+
 }  // namespace
 
 Job::Job(const Arguments& arguments, const MpiSession& session) {
@@ -66,11 +49,10 @@ Job::Job(const Arguments& arguments, const MpiSession& session) {
   const std::string wanted = arguments.text("mesh", "auto");
   const double timeout = arguments.real("timeout", 600, 0.001, 1e9);
   const std::int64_t threads = arguments.integer("threads", 0, 1, 4096);
-  const std::optional<Torus> torus = wanted == "auto" ? std::nullopt : std::optional(parse_torus(wanted));
-  // A line of ranks until the model says which torus fits it.
-  mesh_ = std::make_unique<Mesh>(torus.value_or(Torus{session.size(), 1, 1}), timeout);
+  if (wanted != "auto") asked_ = parse_torus(wanted);
+  // A line of ranks until it is known what there is to do.
+  mesh_ = std::make_unique<Mesh>(asked_.value_or(Torus{session.size(), 1, 1}), timeout);
   mesh_->together("opening the model", [&] { file_ = std::make_unique<ModelFile>(path); });
-  if (!torus) mesh_ = std::make_unique<Mesh>(auto_torus(session.size(), config().E, config().F), timeout);
   threads_ = set_threads(static_cast<int>(threads), mesh_->ranks_on_host());
 }
 
@@ -113,37 +95,40 @@ std::string Job::text_from_rank_0(const char* phase, const std::function<std::st
   return mesh_->broadcast(text);
 }
 
-Plan Job::plan(const Arguments& arguments, std::int64_t sequences, std::int64_t longest, std::int64_t grow) const {
+Plan Job::plan(const Arguments& arguments, const RunWork& work, const Json& recorded) {
   constexpr std::int64_t default_batch = 64;
   Plan plan;
-  plan.torus = mesh_->torus();
-  const Layouts layouts = layouts_option(arguments);
-  plan.prefill = layouts.prefill;
-  plan.decode = layouts.decode;
-  plan.schedules = schedules_option(arguments);
   if (const std::string word = arguments.text("dtype", "auto"); word != "auto")
     plan.weights = dtype_option(word, "dtype", {DType::f32, DType::bf16, DType::int8, DType::int4});
   plan.kv = dtype_option(arguments.text("kv-dtype", "bf16"), "kv-dtype", {DType::f32, DType::bf16});
-  plan.sequences = arguments.integer("batch", std::min(std::max<std::int64_t>(1, sequences), default_batch), 1);
-  const std::int64_t needed = longest + grow;
+  plan.sequences =
+      arguments.integer("batch", std::min(std::max<std::int64_t>(1, work.sequences), default_batch), 1);
+  const std::int64_t needed = work.longest + work.grow;
   plan.context = arguments.integer("ctx-size", std::max<std::int64_t>(1, needed), 1);
   if (needed > config().context || needed > plan.context)
     refuse({.what = needed > config().context ? "prompt and new tokens together are longer than the model's context"
                                               : "prompt and new tokens together are longer than --ctx-size",
             .where = needed > config().context ? file_->path() : "--ctx-size",
-            .numbers = {{"longest prompt", longest},
-                        {"new tokens", grow},
+            .numbers = {{"longest prompt", work.longest},
+                        {"new tokens", work.grow},
                         {"model's context", config().context},
                         {"ctx-size", plan.context}},
             .next = "shorten the prompt, or lower -n"});
   plan.chunk = std::min(arguments.integer("prefill-chunk", 512, 1), plan.context);
-  return plan;
-}
 
-std::string Job::why(const Arguments& arguments) const {
-  return arguments.text("layout", "auto") == "auto"
-             ? "the default until a planner chooses: two-dimensional weight-stationary, attention over heads"
-             : "asked for";
+  decision_ = from_wire(text_from_rank_0("choosing the layouts", [&] {
+    Settled settled = layouts_option(arguments);
+    std::optional<Torus> mesh = asked_;
+    if (!recorded.is_null()) keep_recorded(recorded, mesh_->size(), mesh, settled);
+    return to_wire(decide_run(arguments, *file_, plan, work, mesh_->size(), mesh, settled,
+                              available_memory() / mesh_->ranks_on_host()));
+  }));
+  if (mesh_->torus() != decision_.torus) mesh_ = std::make_unique<Mesh>(decision_.torus, mesh_->timeout());
+  plan.torus = decision_.torus;
+  plan.prefill = decision_.prefill;
+  plan.decode = decision_.decode;
+  plan.schedules = decision_.schedules;
+  return plan;
 }
 
 void Job::validate_ids(const Ids& ids, const std::string& where) const {

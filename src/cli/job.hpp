@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "arguments.hpp"
+#include "auto_plan.hpp"
 #include "console.hpp"
 #include "tsrun/engine/engine.hpp"
 #include "tsrun/mesh/mesh.hpp"
@@ -31,10 +32,11 @@ class Job {
   std::vector<Ids> from_rank_0(const char* phase, const std::function<std::vector<Ids>()>& make) const;
   std::string text_from_rank_0(const char* phase, const std::function<std::string()>& make) const;
 
-  // The plan for prompts of at most `longest` ids that grow by `grow`.
-  Plan plan(const Arguments& arguments, std::int64_t sequences, std::int64_t longest, std::int64_t grow) const;
-  // Why its layouts were taken, in a sentence.
-  std::string why(const Arguments& arguments) const;
+  // The plan for this work: what the options leave open is chosen by the planner, or taken from the plan that a results
+  // file recorded (null: none). From here on the mesh is the plan's.
+  Plan plan(const Arguments& arguments, const RunWork& work, const Json& recorded = {});
+  // Why, and what was predicted.
+  const Decision& decision() const { return decision_; }
 
   // Refuses an empty list and ids outside the vocabulary, naming the first.
   void validate_ids(const Ids& ids, const std::string& where) const;
@@ -49,6 +51,8 @@ class Job {
  private:
   std::unique_ptr<ModelFile> file_;
   std::unique_ptr<Mesh> mesh_;
+  std::optional<Torus> asked_;  // with --mesh
+  Decision decision_;
   mutable std::unique_ptr<Tokenizer> tokenizer_;  // built when first asked for
   mutable std::unique_ptr<ChatTemplate> chat_;    // likewise
   int threads_ = 1;

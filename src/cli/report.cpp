@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "tsrun/core/text.hpp"
+#include "tsrun/cost/price.hpp"
 #include "tsrun/cost/volume.hpp"
 #include "tsrun/engine/host_memory.hpp"
 #include "tsrun/program/explain.hpp"
@@ -61,14 +62,15 @@ RunFacts gather_facts(const Engine& engine, const Mesh& mesh) {
   return facts;
 }
 
-void add_run(Json& out, const Engine& engine, const RunFacts& facts, const std::string& why) {
+void add_run(Json& out, const Engine& engine, const RunFacts& facts, const Decision& decision) {
   const Plan& plan = engine.plan();
   const Memory& m = engine.memory();
   out["mesh"] = {plan.torus.X, plan.torus.Y, plan.torus.Z};
   out["dtype"] = held_as(plan);
   out["kv_dtype"] = name(plan.kv);
-  out["chip"] = nullptr;
-  out["plan"] = {{"prefill", plan_json(plan.prefill, why)}, {"decode", plan_json(plan.decode, why)}};
+  out["chip"] = decision.chip;
+  out["plan"] = {{"prefill", plan_json(plan.prefill, decision.why_prefill)},
+                 {"decode", plan_json(plan.decode, decision.why_decode)}};
   out["traffic"] = Json::array();
   for (const RunFacts::Traffic& t : facts.traffic)
     out["traffic"].push_back({{"phase", name(t.row.phase)},
@@ -103,7 +105,14 @@ Json timing_json(const GenerateTiming& t, const RunFacts& facts) {
       {"wait_s", to_json(facts.wait)}};
 }
 
-std::string explain_run(const Engine& engine, const std::vector<Ids>& prompts, const RunFacts& facts) {
+std::string choice_text(const Plan& plan, const Decision& decision) {
+  return text("mesh ", to_text(plan.torus), ", by the costs of ", decision.chip,
+              decision.measured ? "" : " (defaults, not measured here: good for comparing, not for promising times)",
+              "\n  prefill ", to_text(plan.prefill),
+              ": ", decision.why_prefill, "\n  decode ", to_text(plan.decode), ": ", decision.why_decode, "\n");
+}
+
+std::string explain_run(const Engine& engine, const std::vector<Ids>& prompts, const RunFacts& facts, const Chip& chip) {
   const Plan& plan = engine.plan();
   std::int64_t longest = 1;
   for (const Ids& ids : prompts) longest = std::max(longest, std::ssize(ids));
@@ -114,8 +123,12 @@ std::string explain_run(const Engine& engine, const std::vector<Ids>& prompts, c
     const PassShape shape = prefills ? PassShape::uniform(phase, 1, std::min(longest, plan.chunk), 0, Output::greedy)
                                      : PassShape::uniform(phase, rows, 1, longest, Output::greedy);
     const Program program = lower(engine.config(), plan.torus, prefills ? plan.prefill : plan.decode, shape, plan.schedules);
+    const auto held = [&engine](const WeightUse& use) { return engine.held(use); };
+    const PassPrice priced = price(program, chip, held, plan.kv);
     out += explain(program, [&](const Step& step) {
-      if (!communicates(step.op)) return std::string();
+      const double predicted_s = priced.steps[static_cast<std::size_t>(&step - program.steps.data())].time_s;
+      const std::string time = predicted_s > 0 ? text(human_seconds(predicted_s), " (", chip.name, ")") : "";
+      if (!communicates(step.op)) return time;
       std::int64_t calls = 0;
       double counted = 0, predicted = 0;
       for (const RunFacts::Traffic& t : facts.traffic) {
@@ -124,9 +137,8 @@ std::string explain_run(const Engine& engine, const std::vector<Ids>& prompts, c
         counted += t.bytes_mean;
         predicted += t.predicted_mean;
       }
-      const double call = sent_bytes(program, step, [&engine](const WeightUse& use) { return engine.held(use); });
-      return text(bytes(call), " a call; run: ", calls, " calls, sent ", bytes(counted), ", predicted ",
-                  bytes(predicted));
+      return text(bytes(sent_bytes(program, step, held)), " a call, ", time, "; run: ", calls, " calls, sent ",
+                  bytes(counted), ", predicted ", bytes(predicted));
     });
   }
   return out;

@@ -53,14 +53,13 @@ po::options_description score_options() {
 }
 
 int run_score(const Arguments& a, const Console& console, const MpiSession& session) {
-  const Job job(a, session);
+  Job job(a, session);
   const std::vector<Ids> texts = job.from_rank_0("reading the text", [&] { return read_texts(a, job); });
-  std::int64_t longest = 1, scored = 0;
-  for (const Ids& ids : texts) {
-    longest = std::max(longest, std::ssize(ids));
-    scored += std::ssize(ids) - 1;
-  }
-  Plan plan = job.plan(a, 1, longest, 0);
+  std::int64_t scored = 0;
+  for (const Ids& ids : texts) scored += std::ssize(ids) - 1;
+  RunWork work = work_of(texts, 0);
+  work.sequences = 1;  // one after the other
+  Plan plan = job.plan(a, work);
   plan.widest = a.has("logits") ? Output::all_logits : Output::score;
   Engine engine(job.file(), plan, job.mesh());
   const std::vector<std::vector<float>> scores = score(engine, texts);
@@ -73,11 +72,11 @@ int run_score(const Arguments& a, const Console& console, const MpiSession& sess
   for (const Ids& ids : texts) tokens += std::ssize(ids);
   const double perplexity = scored > 0 ? std::exp(nll / static_cast<double>(scored)) : 0;
   const RunFacts facts = gather_facts(engine, job.mesh());
-  if (a.flag("explain") && console.prints()) std::cout << explain_run(engine, texts, facts);
+  if (a.flag("explain") && console.prints()) std::cout << explain_run(engine, texts, facts, chips_of_run(a)[0]);
   if (console.prints()) std::cout << text(tokens, " tokens, nll ", nll, ", perplexity ", perplexity, "\n");
   if (!console.json_wanted()) return 0;
   Json document = envelope("score", job.facts());
-  add_run(document, engine, facts, job.why(a));
+  add_run(document, engine, facts, job.decision());
   document["tokens"] = tokens;
   document["nll"] = nll;
   document["perplexity"] = scored > 0 ? Json(perplexity) : Json();

@@ -87,7 +87,7 @@ TEST_CASE("options that are wrong, unknown or not built yet") {
   refused(generate("-p hello --temp warm"), 2, {"--temp", "warm"});
   refused(generate("-p hello --temp nan"), 2, {"--temp"});
   refused(generate("-p hello --dtype int3"), 2, {"int3", "not a type", "int4"});
-  refused(generate("-p hello --chip tpu_v4"), 2, {"--chip", "not built"});
+  refused(generate("-p hello --chip tpu_v5"), 2, {"tpu_v5", "nearest tpu_v4"});
   refused(generate("-p hello --frobnicate"), 2, {"frobnicate"});
   refused("simulate", 2, {"simulate", "not built"});
   refused("frobnicate", 2, {"frobnicate"});

@@ -14,7 +14,7 @@ Json generate(const std::string& arguments, int ranks = 0) {
 TEST_CASE("help lists what is built, and version says what it is made of") {
   const Ended help = run("--help");
   CHECK(help.status == 0);
-  for (const char* command : {"generate", "score", "convert", "inspect"}) {
+  for (const char* command : {"generate", "score", "convert", "inspect", "plan", "validate"}) {
     CHECK(help.out.find(command) != std::string::npos);
     CHECK(run(std::string(command) + " --help").status == 0);
   }
@@ -148,6 +148,32 @@ TEST_CASE("a results file survives its job: whole lines stay, a torn one is redo
   const Ended other = run(base + (folder / "torn.jsonl") + " --resume -s 9", 2);
   CHECK(other.status == 2);
   CHECK(other.messages().size() == 1);
+}
+
+TEST_CASE("what is left open is chosen by the planner, and a run that is resumed keeps the plan of its file") {
+  const std::string base = "-m " + demo + " -p 'In the beginning' -n 6";
+  const Json open = generate(base, 6);
+  CHECK(open["mesh"][0].get<int>() * open["mesh"][1].get<int>() * open["mesh"][2].get<int>() == 6);
+  CHECK(open["chip"] == "host");
+  CHECK(open["predicted"]["prefill_s"].get<double>() > 0);
+  CHECK(open["predicted"]["tpot_ms"].get<double>() > 0);
+  for (const char* phase : {"prefill", "decode"})
+    CHECK(open["plan"][phase]["why"].get<std::string>().find("Bound by") != std::string::npos);
+  CHECK(generate(base, 1)["tokens_sha256"] == open["tokens_sha256"]);
+  const Json stated = generate(base + " --mesh 1x3x2 --layout ws2d/batch", 6);
+  CHECK(stated["mesh"] == Json({1, 3, 2}));
+  CHECK(stated["plan"]["decode"]["why"] == "asked for");
+  CHECK(run("generate -m " + demo + " -p hello -n 2 --max-latency-ms 0.00001", 2).status == 3);
+
+  const Folder folder;
+  folder.write("p.jsonl", "{\"id\": 1, \"prompt\": \"a\"}\n{\"id\": 2, \"prompt\": \"b\"}\n");
+  const std::string file = "generate --quiet -m " + demo + " -f " + (folder / "p.jsonl") + " -n 3 -o " + (folder / "r.jsonl");
+  CHECK(run(file + " --layout prefill=wg_x/head,decode=ws2d/batch --mesh 2x2x1", 4).status == 0);
+  const std::string whole = slurp(folder / "r.jsonl");
+  folder.write("r.jsonl", whole.substr(0, whole.find('\n', whole.find('\n') + 1) + 1));  // one result is missing
+  CHECK(run(file + " --resume", 4).status == 0);
+  CHECK(slurp(folder / "r.jsonl") == whole);
+  CHECK(run(file + " --resume --mesh 4x1x1", 4).status == 2);
 }
 
 TEST_CASE("convert keeps types or makes them f32 and bf16, and inspect shows them") {

@@ -1,0 +1,49 @@
+// What a run leaves open, mesh and layouts, asked of the planner: by rank 0, for all.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "arguments.hpp"
+#include "console.hpp"
+#include "tsrun/cost/chip.hpp"
+#include "tsrun/engine/engine.hpp"
+#include "tsrun/planner/decide.hpp"
+
+namespace tsrun::cli {
+
+// What a run has to do.
+struct RunWork {
+  std::int64_t sequences = 1;
+  std::int64_t tokens = 0;   // of all prompts
+  std::int64_t longest = 1;  // prompt
+  std::int64_t grow = 0;     // new tokens of each sequence; 0: there is no decode
+};
+
+RunWork work_of(const std::vector<std::vector<std::int32_t>>& prompts, std::int64_t grow);
+
+// What was decided, the same on every rank.
+struct Decision {
+  Torus torus;
+  Layout prefill, decode;
+  Schedules schedules;
+  std::string chip;                         // whose costs decided
+  bool measured = false;                    // on that chip, not taken from data sheets
+  std::string why_prefill, why_decode;
+  std::optional<double> prefill_s, step_s;  // predicted; nothing where the planner was not needed or knows no way
+};
+
+// `plan` holds what is stated or has no choice: types, slots, context, chunk. `settled` and `mesh` are not asked about.
+// `memory_bytes` is what a rank may take. Throws (exit 3) where a limit cannot be met.
+Decision decide_run(const Arguments& arguments, const ModelFile& file, const Plan& plan, const RunWork& work, int ranks,
+                    const std::optional<Torus>& mesh, const Settled& settled, std::int64_t memory_bytes);
+
+std::string to_wire(const Decision& decision);
+Decision from_wire(const std::string& text);
+
+// The chips of the options as their costs apply to what this runtime does: its own program, token sums in the order of
+// the chips.
+std::vector<Chip> chips_of_run(const Arguments& arguments);
+
+}  // namespace tsrun::cli
