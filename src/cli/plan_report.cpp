@@ -172,13 +172,14 @@ std::string layout_in_words(const Layout& l, const Torus& torus) {
 }
 
 std::string bound_in_words(const StepPrice& p) {
-  const std::array<std::pair<double, const char*>, 5> all = {
-      {{p.passes_s, "memory: passes over activations"},
-       {p.latency_s, "latency: hops and calls, not bytes"},
-       {p.exposed_communication_s, "communication: bytes on the links"},
-       {p.memory_s - p.passes_s, "memory: reading weights and cache"},
-       {p.compute_s, "compute: multiplying"}}};
-  return std::max_element(all.begin(), all.end(), [](auto a, auto b) { return a.first < b.first; })->second;
+  switch (bound_of(p)) {
+    case Bound::latency: return "latency: hops and calls, not bytes";
+    case Bound::communication: return "communication: bytes on the links";
+    case Bound::memory:
+      return p.passes_s > p.memory_s - p.passes_s ? "memory: passes over activations" : "memory: reading weights and cache";
+    case Bound::compute: return "compute: multiplying";
+  }
+  return "";
 }
 
 std::string plan_text(const PlanQuestion& q, const Answer& answer, const Flips& flips, std::int64_t top) {

@@ -1,13 +1,19 @@
 // tsrun validate: the cost model's predictions against the published measurements.
+#include <algorithm>
+#include <array>
+#include <cmath>
 #include <cstdio>
+#include <iterator>
 #include <map>
 
+#include "chip_options.hpp"
 #include "commands.hpp"
 #include "data_folder.hpp"
 #include "tsrun/core/text.hpp"
-#include "tsrun/import/chip_file.hpp"
 #include "tsrun/import/published.hpp"
 #include "tsrun/import/source.hpp"
+#include "tsrun/planner/candidates.hpp"
+#include "tsrun/planner/claims.hpp"
 
 namespace tsrun::cli {
 namespace {
@@ -16,11 +22,20 @@ struct Validation {
   std::vector<PublishedPoint> points;
   ModelsByName models;
   Chip chip;
+  std::string software;  // of the chip, in a line
   std::vector<double> errors;
+  std::vector<Bound> bounds;
+  std::vector<ChosenBeside> choices;  // of the operating points of tables 2 and 3
+  std::vector<Claim> claims;
 
   std::map<std::string, std::vector<double>> by_source() const {
     std::map<std::string, std::vector<double>> of;
     for (std::size_t i = 0; i < points.size(); ++i) of[points[i].source].push_back(errors[i]);
+    return of;
+  }
+  std::map<std::string, std::vector<double>> by_regime() const {
+    std::map<std::string, std::vector<double>> of;
+    for (std::size_t i = 0; i < points.size(); ++i) of["bound by " + std::string(name(bounds[i]))].push_back(errors[i]);
     return of;
   }
   double predicted_s(std::size_t i) const { return points[i].measured_s * (1 + errors[i]); }
@@ -30,6 +45,20 @@ struct Validation {
     return layout_agreement(points, predicted);
   }
 };
+
+// The paper's int8 has a scale for each output channel.
+std::string_view weights_word(DType type) { return type == DType::int8_channel ? name(DType::int8) : name(type); }
+
+std::string number(double v) {
+  std::array<char, 32> out{};
+  std::snprintf(out.data(), out.size(), v < 10000 ? "%.3g" : "%.0f", v);
+  return out.data();
+}
+std::string percent(double share) {
+  std::array<char, 32> out{};
+  std::snprintf(out.data(), out.size(), "%.1f %%", 100 * share);
+  return out.data();
+}
 
 void print_errors(const std::string& what, const std::vector<double>& errors) {
   const ValidationErrors e = errors_of(errors);
@@ -42,15 +71,41 @@ void print_constants(const std::string& what, const Chip& c) {
               1e6 * c.alpha_s, 1e6 * c.call_s, c.passes);
 }
 
+void print_choices(const Validation& v) {
+  std::printf("tables 2 and 3: what the planner chooses on the paper's torus, beside the paper's layout\n");
+  for (const ChosenBeside& c : v.choices) {
+    const std::string work = text(c.point.model, ", ", c.point.torus.size(), " chips, ", name(c.point.phase),
+                                  ", batch ", c.point.batch, ", ", weights_word(c.point.weights));
+    const bool same = cut_alike(c.point.torus, c.chosen, c.point.layout);
+    std::printf("  %-44s %-14s paper %-13s %s\n", work.c_str(), to_text(c.chosen).c_str(),
+                to_text(c.point.layout).c_str(),
+                same ? "the same"
+                     : text(percent(std::abs(c.margin)), c.margin < 0 ? " slower than the paper's" : " faster than the paper's",
+                            std::abs(c.margin) < close_call ? ", too close to call" : "").c_str());
+  }
+}
+
+void print_claims(const Validation& v) {
+  std::printf("what the text says                                                                published   predicted\n");
+  for (const Claim& c : v.claims) {
+    const std::string published = c.least == c.most ? number(c.least) : text(number(c.least), "-", number(c.most));
+    std::printf("  %-72s %14s %11s  %s\n", c.words.c_str(), published.c_str(), number(c.predicted).c_str(),
+                c.unit.c_str());
+  }
+}
+
 void print(const Validation& v) {
-  std::printf("%s: %zu published times, each the price of its program of steps\n", v.chip.name.c_str(),
-              v.points.size());
+  std::printf("%s: %zu published times, each the price of its program of steps\n%s\n", v.chip.name.c_str(),
+              v.points.size(), v.software.c_str());
   print_constants("constants", v.chip);
   for (const auto& [source, errors] : v.by_source()) print_errors(source, errors);
+  for (const auto& [regime, errors] : v.by_regime()) print_errors(regime, errors);
   print_errors("all", v.errors);
   const LayoutAgreement agreement = v.agreement();
   std::printf("  the layout that was measured faster is predicted faster in %d of %d cases\n", agreement.agree,
               agreement.of);
+  print_choices(v);
+  print_claims(v);
 }
 
 void print_fit(const Validation& v) {
@@ -75,7 +130,7 @@ Json point_json(const Validation& v, std::size_t i) {
           {"batch", p.batch},
           {"context", p.context},
           {"tokens", p.tokens},
-          {"dtype", p.weights == DType::bf16 ? "bf16" : "int8"},
+          {"dtype", weights_word(p.weights)},
           {"ffn", ffn_name(p.layout)},
           {"attention", attention_name(p.layout)},
           {"measured_s", p.measured_s},
@@ -94,8 +149,23 @@ Json document_of(const Validation& v) {
   document["max"] = all.most;
   document["bias"] = all.bias;
   for (const auto& [source, errors] : v.by_source()) document["by_source"][source] = errors_of(errors).mean;
+  for (const auto& [regime, errors] : v.by_regime()) document["by_regime"][regime] = errors_of(errors).mean;
   const LayoutAgreement agreement = v.agreement();
   document["layout_agreement"] = {{"agree", agreement.agree}, {"of", agreement.of}};
+  document["choices"] = Json::array();
+  for (const ChosenBeside& c : v.choices)
+    document["choices"].push_back({{"model", c.point.model},
+                                   {"phase", name(c.point.phase)},
+                                   {"chips", c.point.torus.size()},
+                                   {"batch", c.point.batch},
+                                   {"dtype", weights_word(c.point.weights)},
+                                   {"paper", to_text(c.point.layout)},
+                                   {"chosen", to_text(c.chosen)},
+                                   {"margin", c.margin}});
+  document["claims"] = Json::array();
+  for (const Claim& c : v.claims)
+    document["claims"].push_back(
+        {{"claim", c.words}, {"unit", c.unit}, {"published", {c.least, c.most}}, {"predicted", c.predicted}});
   return document;
 }
 
@@ -107,6 +177,8 @@ po::options_description validate_options() {
   o.add_options()("data", po::value<std::string>()->value_name("DIR"),
                   "the published measurements (those that come with tsrun)")(
       "chip", po::value<std::string>()->value_name("NAME|FILE"), "the chip that they were measured on (tpu_v4)")(
+      "schedules", po::value<std::string>()->value_name("chip|NAME"),
+      "as the chip's software has them (default), or one for all")(
       "fit", po::bool_switch(), "fit the constants again, to all points and to all but each source");
   // clang-format on
   return o.add(common_options());
@@ -114,11 +186,20 @@ po::options_description validate_options() {
 
 int run_validate(const Arguments& a, const Console& console) {
   Validation v;
-  v.chip = read_chip(named_file("chips", a.text("chip", "tpu_v4"), "--chip"));
+  const std::vector<Chip> chips = chip_option(a, "tpu_v4");
+  v.chip = chips.back();
+  v.software = software_note(a, chips);
   v.points = read_published(a.has("data") ? *a.text("data") : data_path("paper"));
   for (const PublishedPoint& p : v.points)
     if (!v.models.contains(p.model)) v.models[p.model] = read_hf_config(named_file("models", p.model, "--data"));
   v.errors = prediction_errors(v.points, v.models, v.chip);
+  v.bounds = bounds_of(v.points, v.models, v.chip);
+  std::vector<PublishedPoint> operating;
+  std::copy_if(v.points.begin(), v.points.end(), std::back_inserter(operating),
+               [](const PublishedPoint& p) { return p.source == "table2_3_operating_points"; });
+  v.choices = chosen_beside(operating, v.models, v.chip);
+  v.models["palm-540b-serial"] = read_hf_config(named_file("models", "palm-540b-serial", "--data"));
+  v.claims = claims(v.models, v.chip);
   if (console.prints()) {
     print(v);
     if (a.flag("fit")) print_fit(v);

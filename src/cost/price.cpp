@@ -1,6 +1,7 @@
 #include "tsrun/cost/price.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "tsrun/core/integer.hpp"
@@ -34,6 +35,26 @@ StepPrice& StepPrice::operator+=(const StepPrice& o) {
 StepPrice StepPrice::times(double n) const {
   return {compute_s * n,               memory_s * n,  passes_s * n, communication_s * n,
           exposed_communication_s * n, latency_s * n, time_s * n,   flops * n};
+}
+
+std::string_view name(Bound bound) {
+  switch (bound) {
+    case Bound::compute: return "compute";
+    case Bound::memory: return "memory";
+    case Bound::communication: return "communication";
+    case Bound::latency: return "latency";
+  }
+  return "";
+}
+
+// Passes over activations run alone, beside reading weights and cache: the two are memory traffic of different steps.
+Bound bound_of(const StepPrice& p) {
+  const std::array<std::pair<double, Bound>, 4> all = {
+      {{p.latency_s, Bound::latency},
+       {p.exposed_communication_s, Bound::communication},
+       {std::max(p.memory_s - p.passes_s, p.passes_s), Bound::memory},
+       {p.compute_s, Bound::compute}}};
+  return std::max_element(all.begin(), all.end(), [](auto a, auto b) { return a.first < b.first; })->second;
 }
 
 namespace {

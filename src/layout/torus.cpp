@@ -36,16 +36,4 @@ std::vector<Torus> tori_of(int chips) {
   return all;
 }
 
-Torus auto_torus(int chips, std::int64_t E, std::int64_t F) {
-  // Of two divisors X < x the larger is at least as near to w = sqrt(n E / F) in ratio if x / w <= w / X, that is
-  // X x <= w^2: whole numbers, so that a tie (8 chips, F = 4E) does not hang on the last bit of a logarithm.
-  int X = 1;
-  for (int x = 2; x <= chips; ++x)
-    if (chips % x == 0 && static_cast<std::int64_t>(X) * x * F <= chips * E) X = x;
-  int Y = 1;
-  for (int y = 1; y * y <= chips / X; ++y)
-    if (chips / X % y == 0) Y = y;
-  return {X, Y, chips / X / Y};
-}
-
 }  // namespace tsrun

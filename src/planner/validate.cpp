@@ -38,6 +38,14 @@ std::vector<double> prediction_errors(const std::vector<PublishedPoint>& points,
   return errors;
 }
 
+std::vector<Bound> bounds_of(const std::vector<PublishedPoint>& points, const ModelsByName& models, const Chip& chip) {
+  std::vector<Bound> bounds;
+  WalkLoads walks;
+  for (const PublishedPoint& p : points)
+    bounds.push_back(bound_of(price_pass(lowered(p, models, chip), chip, p.weights, DType::bf16, walks).layers));
+  return bounds;
+}
+
 ValidationErrors errors_of(const std::vector<double>& errors) {
   ValidationErrors e;
   for (const double error : errors) {

@@ -153,6 +153,24 @@ TEST_CASE("a model or a chip may be a file") {
   CHECK(document("plan --model " + demo + " --chips 4 --prompt 64 --top 1")["chosen"]["decode"]["fits"] == true);
 }
 
+TEST_CASE("validate: every point, error by source and regime, choices and claims, in the fields of the contract") {
+  const Json d = document("validate");
+  CHECK(d["points"].size() == 109);
+  for (const Json& p : d["points"])
+    for (const char* field : {"source", "model", "phase", "chips", "mesh", "batch", "context", "dtype", "ffn",
+                              "attention", "measured_s", "predicted_s", "error"})
+      REQUIRE_MESSAGE(p.contains(field), field);
+  CHECK(d["mape"].get<double>() <= 0.04);
+  CHECK(d["max"].get<double>() <= 0.17);
+  CHECK(d["by_source"].size() == 6);
+  CHECK(d["by_regime"].size() >= 3);
+  CHECK(d["layout_agreement"]["agree"] == 11);
+  CHECK(d["choices"].size() == 8);
+  CHECK(d["claims"].size() == 15);
+  const Json ring = document("validate --schedules ring");
+  CHECK(ring["mape"].get<double>() > d["mape"].get<double>());  // not the schedules that were measured
+}
+
 TEST_CASE("what cannot be asked is refused by name, with the numbers") {
   refused("plan --chips 8", 2, {"model"});
   refused("plan --model palm-541b --chip tpu_v4 --chips 8", 2, {"palm-541b", "nearest palm-540b"});

@@ -83,30 +83,3 @@ TEST_CASE("a mesh is written as it is read, and nothing else is read") {
     }
   }
 }
-
-TEST_CASE("the automatic torus takes the X nearest to sqrt(nE/F), and Y <= Z as equal as possible") {
-  CHECK(auto_torus(64, 1024, 4096) == Torus{4, 4, 4});
-  CHECK(auto_torus(8, 256, 1024) == Torus{2, 2, 2});  // 1 and 2 are equally near to the root of 2: the larger
-  CHECK(auto_torus(8, 256, 256) == Torus{4, 1, 2});   // likewise 2 and 4
-  CHECK(auto_torus(1, 576, 1536) == Torus{1, 1, 1});
-  CHECK(auto_torus(2, 576, 1536) == Torus{1, 1, 2});
-  CHECK(auto_torus(7, 576, 1536) == Torus{1, 1, 7});
-  CHECK(auto_torus(12, 576, 1536) == Torus{2, 2, 3});
-  const std::pair<std::int64_t, std::int64_t> widths[] = {
-      {576, 1536}, {18432, 73728}, {4096, 11008}, {512, 512}, {1024, 256}};
-  for (int chips = 1; chips <= 512; ++chips)
-    for (const auto& width : widths) {
-      const std::int64_t E = width.first, F = width.second;
-      const Torus torus = auto_torus(chips, E, F);
-      CAPTURE(chips);
-      CAPTURE(E);
-      CHECK(torus.size() == chips);
-      CHECK(torus.Y <= torus.Z);
-      // No divisor is nearer in ratio: with w^2 = n E / F, x beats X where max(x/w, w/x) < max(X/w, w/X).
-      const double w2 = static_cast<double>(chips) * static_cast<double>(E) / static_cast<double>(F);
-      const auto away = [w2](int x) { return std::max(x * x / w2, w2 / (static_cast<double>(x) * x)); };
-      for (int x = 1; x <= chips; ++x)
-        if (chips % x == 0) CHECK(away(torus.X) <= away(x) * (1 + 1e-12));
-      for (int y = torus.Y + 1; y * y <= chips / torus.X; ++y) CHECK(chips / torus.X % y != 0);
-    }
-}

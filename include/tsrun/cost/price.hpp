@@ -7,7 +7,9 @@
 // Source: model.md section 1.
 #pragma once
 
+#include <cstdint>
 #include <functional>
+#include <string_view>
 #include <vector>
 
 #include "tsrun/core/dtype.hpp"
@@ -30,6 +32,11 @@ struct StepPrice {
   StepPrice& operator+=(const StepPrice& other);
   StepPrice times(double n) const;
 };
+
+// What takes most of a pass, or of a step.
+enum class Bound : std::uint8_t { compute, memory, communication, latency };
+std::string_view name(Bound bound);
+Bound bound_of(const StepPrice& price);
 
 struct PassPrice {
   std::vector<StepPrice> steps;  // as the program's

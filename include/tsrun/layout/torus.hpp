@@ -72,9 +72,4 @@ Torus parse_torus(std::string_view text);  // refuses anything but XxYxZ of posi
 // Every torus of so many chips: all ordered products of three sizes, X growing first.
 std::vector<Torus> tori_of(int chips);
 
-// The torus for n chips until a planner chooses: X is the divisor of n nearest in ratio to sqrt(n E / F), which
-// balances the two activation volumes of the 2D feed-forward (the larger of two equally near), then Y <= Z as equal as
-// possible (paper section 3.2.2).
-Torus auto_torus(int chips, std::int64_t E, std::int64_t F);
-
 }  // namespace tsrun

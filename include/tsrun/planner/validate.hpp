@@ -39,6 +39,9 @@ std::vector<double> predicted_s(const std::vector<PublishedPoint>& points, const
 std::vector<double> prediction_errors(const std::vector<PublishedPoint>& points, const ModelsByName& models,
                                       const Chip& chip);
 
+// What each point is bound by.
+std::vector<Bound> bounds_of(const std::vector<PublishedPoint>& points, const ModelsByName& models, const Chip& chip);
+
 struct ValidationErrors {
   double mean = 0;  // of |predicted / measured - 1|
   double most = 0;
