@@ -40,7 +40,7 @@ po::options_description model_options() {
     ("layout", po::value<std::string>()->value_name("FFN/ATTN"),
      "ws1d ws2d wg_x wg_xy or wg_xyz / head batch batch_x or batch_xy, or prefill=..,decode=.. (auto)")
     ("dtype", po::value<std::string>()->value_name("TYPE"), "what weights are held as: auto (as stored), f32, bf16, int8, int4")
-    ("kv-dtype", po::value<std::string>()->value_name("TYPE"), "what the cache is held as: bf16 (default), f32")
+    ("kv-dtype", po::value<std::string>()->value_name("TYPE"), "what the cache is held as: bf16 (default), f32, int8")
     ("threads,t", po::value<std::string>()->value_name("N"), "threads of each rank (the host's cores over its ranks)")
     ("ctx-size,c", po::value<std::string>()->value_name("N"), "positions of the cache (longest prompt + n)")
     ("prefill-chunk", po::value<std::string>()->value_name("N"), "prompt tokens of a sequence in one pass (512)")

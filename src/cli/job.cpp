@@ -100,7 +100,7 @@ Plan Job::plan(const Arguments& arguments, const RunWork& work, const Json& reco
   Plan plan;
   if (const std::string word = arguments.text("dtype", "auto"); word != "auto")
     plan.weights = dtype_option(word, "dtype", {DType::f32, DType::bf16, DType::int8, DType::int4});
-  plan.kv = dtype_option(arguments.text("kv-dtype", "bf16"), "kv-dtype", {DType::f32, DType::bf16});
+  plan.kv = dtype_option(arguments.text("kv-dtype", "bf16"), "kv-dtype", {DType::f32, DType::bf16, DType::int8});
   plan.sequences =
       arguments.integer("batch", std::min(std::max<std::int64_t>(1, work.sequences), default_batch), 1);
   const std::int64_t needed = work.longest + work.grow;

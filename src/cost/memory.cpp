@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "tsrun/core/cache_type.hpp"
 #include "tsrun/cost/traffic.hpp"
 #include "tsrun/program/buffers.hpp"
 
@@ -15,7 +16,7 @@ std::int64_t weight_bytes(const ModelConfig& config, const Torus& torus, const P
 }
 
 std::int64_t kv_bytes(const ModelConfig& config, const KvCut& cut, DType type, std::int64_t positions) {
-  return 2 * config.layers * (cut.rows / cut.blocks()) * cut.most_slots() * positions * config.Q * bits(type) / 8;
+  return 2 * config.layers * (cut.rows / cut.blocks()) * cut.most_slots() * positions * cached_bytes(type, config.Q);
 }
 
 std::int64_t max_context(const ModelConfig& config, const KvCut& cut, DType type, double bytes) {

@@ -1,130 +1,218 @@
+// Softmax in blocks of positions: the largest score so far, the sum of exponentials and the outputs are scaled down
+// when a block has a larger one. Blocks are counted from the beginning of the text, and a block in which a query sees
+// nothing changes nothing, so that a query's bits hang neither on the queries beside it nor on who keeps the keys.
 #include "tsrun/kernels/attention.hpp"
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
+#include <limits>
+#include <numbers>
+#include <vector>
 
-#include "tsrun/kernels/matmul.hpp"
+#include "attention_kernels.hpp"
+#include "tsrun/core/integer.hpp"
 
 namespace tsrun {
+
+namespace simd_portable {
+extern const AttentionKernels attention;
+}
+#ifdef TSRUN_X86
+namespace simd_avx2 {
+extern const AttentionKernels attention;
+}
+namespace simd_avx512 {
+extern const AttentionKernels attention;
+}
+#endif
+
+const AttentionKernels& attention_kernels(SimdLevel level) {
+#ifdef TSRUN_X86
+  if (level >= SimdLevel::avx512) return simd_avx512::attention;
+  if (level == SimdLevel::avx2) return simd_avx2::attention;
+#endif
+  static_cast<void>(level);
+  return simd_portable::attention;
+}
+
 namespace {
 
-// Queries that go together through a head's keys.
-constexpr std::int64_t tile = 16;
+constexpr std::int64_t panel = KvLayer::key_panel;
+// Queries that go together through a head's keys: those of all heads that share them, of as many tokens as fit.
+constexpr std::int64_t most_queries = 16;
 
-struct Scratch {
-  std::vector<float> queries, scores, outputs;
+// Query heads [first, end) read this slot.
+struct HeadGroup {
+  std::int64_t first, end;
+  std::int64_t slot;
 };
 
-// Over the positions [first, end) of `all`; the others get 0.
-void softmax(float* scores, std::int64_t first, std::int64_t end, std::int64_t all) {
-  const float highest = *std::max_element(scores + first, scores + end);
-  float sum = 0;
-  for (std::int64_t s = first; s < end; ++s) sum += scores[s] = std::exp(scores[s] - highest);
-  const float factor = 1 / sum;  // a token sees itself at least, and the highest exponential is 1
-  for (std::int64_t s = first; s < end; ++s) scores[s] *= factor;
-  std::fill(scores, scores + first, 0.0F);
-  std::fill(scores + end, scores + all, 0.0F);
+std::vector<HeadGroup> groups_of(std::span<const int> slot_of) {
+  std::vector<HeadGroup> groups;
+  for (std::int64_t h = 0; h < std::ssize(slot_of); ++h) {
+    const int slot = slot_of[static_cast<std::size_t>(h)];
+    if (groups.empty() || groups.back().slot != slot) groups.push_back({h, h, slot});
+    groups.back().end = h + 1;
+  }
+  return groups;
 }
 
-// The keys and values of one head of one sequence: those that all sequences share, then its own, in the order of positions.
-struct HeadCache {
-  Matrix keys[2], values[2];
+// Some tokens of a row for the heads of one slot, and the memory that this takes.
+class QueryTile {
+ public:
+  void run(const AttentionShape& shape, const AttentionRow& row, const HeadGroup& heads, std::int64_t first_token,
+           std::int64_t tokens, const float* q, const KvLayer& cache, float* out);
+
+ private:
+  struct Seen {
+    std::int64_t begin, end;  // positions
+  };
+  void take_queries(const float* q, std::int64_t stride);
+  void widen_block(std::int64_t first, std::int64_t count);
+  // Positions [first, first + count) of the block from one layer of the cache.
+  void widen_from(const KvLayer& layer, std::int64_t sequence, std::int64_t own, std::int64_t in_block,
+                  std::int64_t count);
+  void add_block(std::int64_t first, std::int64_t count);
+
+  const AttentionKernels& kernels_ = attention_kernels(simd_level());
+  AttentionShape shape_;
+  AttentionRow row_;
+  HeadGroup heads_{};
+  const KvLayer* cache_ = nullptr;
+  std::int64_t n_ = 0, first_token_ = 0;
+  std::vector<Seen> seen_;
+  std::vector<float> queries_, scores_, outputs_, largest_, sums_;
+  std::vector<float> keys_, values_;  // of a block: [panel][Q][16], [position][Q]
+  std::vector<float> odd_panel_;
 };
 
-HeadCache head_cache(const KvLayer& cache, std::int64_t sequence, std::int64_t slot, std::int64_t reach, std::int64_t Q) {
-  HeadCache head;
-  if (const KvLayer* const shared = cache.prefix()) {
-    head.keys[0] = {shared->type(), shared->positions(), Q, shared->keys(0, slot)};
-    head.values[0] = {shared->type(), shared->positions(), Q, shared->values(0, slot)};
-  }
-  head.keys[1] = {cache.type(), reach - cache.shared(), Q, cache.keys(sequence, slot)};
-  head.values[1] = {cache.type(), reach - cache.shared(), Q, cache.values(sequence, slot)};
-  return head;
+template <class T>
+void grow(std::vector<T>& v, std::int64_t size) {
+  if (std::ssize(v) < size) v.resize(static_cast<std::size_t>(size));
 }
 
-// `count` queries of one head, from token `first` of the row. A sum runs over the shared positions and on over the own
-// ones: sharing changes no bit.
-void attend_tile(const AttentionShape& shape, const AttentionRow& row, std::int64_t first, std::int64_t count,
-                 const float* q, std::int64_t stride, const KvLayer& cache, std::int64_t slot, float* out, Scratch& scratch) {
-  const std::int64_t Q = shape.Q, reach = row.context + first + count;
-  scratch.queries.resize(static_cast<std::size_t>(tile * Q));
-  scratch.outputs.resize(static_cast<std::size_t>(tile * Q));
-  scratch.scores.resize(static_cast<std::size_t>(tile * reach));
-  for (std::int64_t i = 0; i < count; ++i)
-    for (std::int64_t c = 0; c < Q; ++c) scratch.queries[static_cast<std::size_t>(i * Q + c)] = q[i * stride + c] * shape.scale;
-  const HeadCache head = head_cache(cache, row.sequence, slot, reach, Q);
-  float* const scores = scratch.scores.data();
-  const std::int64_t shared = head.keys[0].rows;
-  if (shared > 0) simd().dots(scratch.queries.data(), count, head.keys[0], 0, shared, scores, reach);
-  simd().dots(scratch.queries.data(), count, head.keys[1], 0, reach - shared, scores + shared, reach);
-  for (std::int64_t i = 0; i < count; ++i) {
-    const std::int64_t end = reach - count + i + 1;
-    softmax(scores + i * reach, shape.window > 0 ? std::max<std::int64_t>(0, end - shape.window) : 0, end, reach);
+void QueryTile::take_queries(const float* q, std::int64_t stride) {
+  const std::int64_t Q = shape_.Q, heads = heads_.end - heads_.first;
+  const float scale = shape_.scale * std::numbers::log2e_v<float>;
+  grow(queries_, n_ * Q);
+  grow(outputs_, n_ * Q);
+  grow(scores_, n_ * attention_block);
+  largest_.assign(static_cast<std::size_t>(n_), -std::numeric_limits<float>::infinity());
+  sums_.assign(static_cast<std::size_t>(n_), 0.0F);
+  seen_.clear();
+  std::fill_n(outputs_.begin(), n_ * Q, 0.0F);
+  for (std::int64_t i = 0; i < n_; ++i) {
+    const std::int64_t token = first_token_ + i / heads, end = row_.context + token + 1;
+    seen_.push_back({shape_.window > 0 ? std::max<std::int64_t>(0, end - shape_.window) : 0, end});
+    const float* const from = q + i / heads * stride + (heads_.first + i % heads) * Q;
+    std::transform(from, from + Q, queries_.begin() + i * Q, [scale](float v) { return v * scale; });
   }
-  float* const outputs = scratch.outputs.data();
-  if (shared > 0) simd().weighted_rows(scores, count, reach, head.values[0], false, outputs, Q);
-  simd().weighted_rows(scores + shared, count, reach, head.values[1], shared > 0, outputs, Q);
-  for (std::int64_t i = 0; i < count; ++i) std::copy_n(outputs + i * Q, Q, out + i * stride);
+}
+
+// Panels of the block lie as its positions do. A panel of the layer stands across two of them where the layer does not
+// begin with a block.
+void QueryTile::widen_from(const KvLayer& layer, std::int64_t sequence, std::int64_t own, std::int64_t in_block,
+                      std::int64_t count) {
+  const std::int64_t Q = shape_.Q;
+  kernels_.widen_values(layer.type(), Q, count, layer.values(sequence, heads_.slot, own),
+                        values_.data() + in_block * Q);
+  for (std::int64_t at = own / panel * panel; at < own + count; at += panel) {
+    const std::byte* const keys = layer.keys(sequence, heads_.slot, at);
+    const std::int64_t begin = std::max(at, own), end = std::min(at + panel, own + count), to = in_block + begin - own;
+    if (to % panel == begin - at && (end - begin == panel || begin == at)) {
+      kernels_.widen_keys(layer.type(), Q, layer.panel_positions(at), keys, keys_.data() + to / panel * panel * Q);
+      continue;
+    }
+    kernels_.widen_keys(layer.type(), Q, layer.panel_positions(at), keys, odd_panel_.data());
+    for (std::int64_t p = begin; p < end; ++p) {
+      const std::int64_t place = in_block + p - own;
+      for (std::int64_t c = 0; c < Q; ++c)
+        keys_[static_cast<std::size_t>(place / panel * panel * Q + c * panel + place % panel)] =
+            odd_panel_[static_cast<std::size_t>(c * panel + p - at)];
+    }
+  }
+}
+
+void QueryTile::widen_block(std::int64_t first, std::int64_t count) {
+  const std::int64_t shared = std::clamp<std::int64_t>(cache_->shared() - first, 0, count);
+  if (shared > 0) widen_from(*cache_->prefix(), 0, first, 0, shared);
+  if (shared < count)
+    widen_from(*cache_, row_.sequence, first + shared - cache_->shared(), shared, count - shared);
+}
+
+// Those of its positions that some query of the tile sees.
+void QueryTile::add_block(std::int64_t first, std::int64_t count) {
+  const std::int64_t Q = shape_.Q;
+  widen_block(first, count);
+  for (std::int64_t p = 0; p < count; p += panel)
+    kernels_.products(queries_.data(), n_, Q, Q, keys_.data() + p * Q, panel, false, scores_.data() + p,
+                      attention_block);
+  for (std::int64_t i = 0; i < n_; ++i) {
+    const auto at = static_cast<std::size_t>(i);
+    float* const scores = scores_.data() + i * attention_block;
+    const std::int64_t begin = std::clamp<std::int64_t>(seen_[at].begin - first, 0, count);
+    const std::int64_t end = std::clamp<std::int64_t>(seen_[at].end - first, 0, count);
+    if (begin >= end) {
+      std::fill_n(scores, attention_block, 0.0F);
+      continue;
+    }
+    std::fill(scores, scores + begin, -std::numeric_limits<float>::infinity());
+    std::fill(scores + end, scores + attention_block, -std::numeric_limits<float>::infinity());
+    const float before = largest_[at], most = std::max(before, kernels_.largest(scores));
+    const float factor = before == most ? 1 : std::exp2(before - most);
+    largest_[at] = most;
+    sums_[at] = sums_[at] * factor + kernels_.exponentials(scores, most);
+    if (factor != 1) std::for_each_n(outputs_.begin() + i * Q, Q, [factor](float& v) { v *= factor; });
+  }
+  kernels_.products(scores_.data(), n_, attention_block, count, values_.data(), Q, true, outputs_.data(), Q);
+}
+
+void QueryTile::run(const AttentionShape& shape, const AttentionRow& row, const HeadGroup& heads,
+                    std::int64_t first_token, std::int64_t tokens, const float* q, const KvLayer& cache, float* out) {
+  shape_ = shape;
+  row_ = row;
+  heads_ = heads;
+  cache_ = &cache;
+  first_token_ = first_token;
+  const std::int64_t each = heads.end - heads.first, stride = shape.heads * shape.Q, Q = shape.Q;
+  n_ = tokens * each;
+  grow(keys_, attention_block * Q);
+  grow(values_, attention_block * Q);
+  grow(odd_panel_, panel * Q);
+  take_queries(q, stride);
+  const std::int64_t reach = seen_.back().end;
+  for (std::int64_t block = seen_.front().begin / attention_block * attention_block; block < reach;
+       block += attention_block)
+    add_block(block, std::min(attention_block, reach - block));
+  for (std::int64_t i = 0; i < n_; ++i) {
+    const float factor = 1 / sums_[static_cast<std::size_t>(i)];  // a token sees itself at least
+    const auto from = outputs_.begin() + i * Q;
+    std::transform(from, from + Q, out + i / each * stride + (heads.first + i % each) * Q,
+                   [factor](float v) { return v * factor; });
+  }
 }
 
 }  // namespace
 
-KvLayer::KvLayer(DType type, std::int64_t sequences, std::int64_t slots, std::int64_t positions, std::int64_t Q)
-    : type_(type), slots_(slots), positions_(positions), Q_(Q) {
-  const auto bytes = static_cast<std::size_t>(sequences * slots * positions * Q * bits(type) / 8);
-  keys_.resize(bytes);
-  values_.resize(bytes);
-}
-
-const void* KvLayer::at(const std::vector<std::byte>& half, std::int64_t sequence, std::int64_t slot) const {
-  return half.data() + (sequence * slots_ + slot) * positions_ * Q_ * bits(type_) / 8;
-}
-
-void KvLayer::copy_out(std::int64_t sequence, std::int64_t slot, std::int64_t positions, std::byte* to) const {
-  const auto half = static_cast<std::size_t>(bytes_of(positions) / 2);
-  std::memcpy(to, keys(sequence, slot), half);
-  std::memcpy(to + half, values(sequence, slot), half);
-}
-
-void KvLayer::copy_in(std::int64_t sequence, std::int64_t slot, std::int64_t positions, const std::byte* from) {
-  const auto half = static_cast<std::size_t>(bytes_of(positions) / 2);
-  const std::int64_t at = (sequence * slots_ + slot) * positions_ * Q_ * bits(type_) / 8;
-  std::memcpy(keys_.data() + at, from, half);
-  std::memcpy(values_.data() + at, from + half, half);
-}
-
-void KvLayer::store(std::int64_t sequence, std::int64_t slot, std::int64_t position, const float* key, const float* value) {
-  const std::int64_t element = ((sequence * slots_ + slot) * positions_ + position - shared()) * Q_;
-  if (type_ == DType::f32) {
-    std::memcpy(keys_.data() + element * 4, key, static_cast<std::size_t>(Q_) * 4);
-    std::memcpy(values_.data() + element * 4, value, static_cast<std::size_t>(Q_) * 4);
-    return;
-  }
-  for (std::int64_t c = 0; c < Q_; ++c) {
-    const std::uint16_t k = f32_to_bf16(key[c]), v = f32_to_bf16(value[c]);
-    std::memcpy(keys_.data() + (element + c) * 2, &k, 2);
-    std::memcpy(values_.data() + (element + c) * 2, &v, 2);
-  }
-}
-
 void attention(const AttentionShape& shape, std::span<const AttentionRow> rows, std::span<const int> slot_of,
                const float* q, const KvLayer& cache, float* out) {
-  const std::int64_t stride = shape.heads * shape.Q;
-  const std::int64_t tiles = (shape.L + tile - 1) / tile;
-  const auto jobs = static_cast<std::int64_t>(rows.size()) * shape.heads * tiles;
+  const std::vector<HeadGroup> groups = groups_of(slot_of);
+  std::int64_t widest = 1;
+  for (const HeadGroup& g : groups) widest = std::max(widest, g.end - g.first);
+  const std::int64_t tokens = std::max<std::int64_t>(1, most_queries / widest), tiles = ceil_div(shape.L, tokens);
+  const std::int64_t stride = shape.heads * shape.Q, each = std::ssize(groups);
+  const std::int64_t jobs = std::ssize(rows) * each * tiles;
 #pragma omp parallel for schedule(dynamic)
   for (std::int64_t job = 0; job < jobs; ++job) {
-    thread_local Scratch scratch;
-    const std::int64_t r = job / (shape.heads * tiles), h = job / tiles % shape.heads, first = job % tiles * tile;
+    thread_local QueryTile tile;
+    const std::int64_t r = job / (each * tiles), first = job % tiles * tokens;
+    const HeadGroup& heads = groups[static_cast<std::size_t>(job / tiles % each)];
     const AttentionRow& row = rows[static_cast<std::size_t>(r)];
-    const std::int64_t at = (r * shape.L + first) * stride + h * shape.Q;
-    const std::int64_t here = std::min(tile, shape.L - first);
+    const std::int64_t at = (r * shape.L + first) * stride, here = std::min(tokens, shape.L - first);
     const std::int64_t count = std::clamp<std::int64_t>(row.new_tokens - first, 0, here);
-    for (std::int64_t i = count; i < here; ++i) std::fill_n(out + at + i * stride, shape.Q, 0.0F);
-    if (count == 0) continue;
-    const int slot = slot_of[static_cast<std::size_t>(h)];
-    attend_tile(shape, row, first, count, q + at, stride, cache, slot, out + at, scratch);
+    for (std::int64_t i = count; i < here; ++i)
+      std::fill_n(out + at + i * stride + heads.first * shape.Q, (heads.end - heads.first) * shape.Q, 0.0F);
+    if (count > 0) tile.run(shape, row, heads, first, count, q + at, cache, out + at);
   }
 }
 

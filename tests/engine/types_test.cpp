@@ -250,3 +250,40 @@ TEST_CASE("a row's bits do not depend on the rows beside it, whatever the weight
     }
   }
 }
+
+// bf16 keeps 8 bits of a key or a value, int8 as many of the largest of 32: 0.5 % of each, far below what quantised
+// weights may do, and a head in the wrong place is all of it.
+TEST_CASE("a cache in fewer bits is near, moves between cuts, and takes the bytes it said") {
+  for (const ModelConfig& config : {serial(), parallel()}) {
+    const SharedFile file("cached", [&](const std::string& path) {
+      write_model(path, config, [](const TensorSpec&) { return DType::f32; });
+    });
+    const std::vector<float> wanted = reference_logits(reference_of(*file), {ids.begin(), ids.end()});
+    const auto V = static_cast<std::size_t>(config.V);
+    for (const Torus& torus : tori()) {
+      const Mesh mesh(torus, 60);
+      for (const DType kv : {DType::bf16, DType::int8})
+        for (const auto& [prefill, decode] :
+             {std::pair("ws2d/head", "ws2d/batch"), std::pair("wg_xyz/batch", "ws2d/head")}) {
+          CAPTURE(name(kv));
+          CAPTURE(text(prefill, " then ", decode));
+          Plan plan = plan_as_stored(file, torus, prefill);
+          plan.decode = parse_layout(decode);
+          plan.kv = kv;
+          Engine engine(*file, plan, mesh);
+          const std::size_t first = ids.size() - 2;
+          std::vector<float> logits;
+          for (std::size_t at = 0; at < ids.size(); at += at == 0 ? first : 1) {
+            const PassInput row{1, static_cast<std::int64_t>(at), std::span(ids).subspan(at, at == 0 ? first : 1)};
+            logits =
+                engine.forward(at == 0 ? Phase::prefill : Phase::decode, std::span(&row, 1), Output::logits).logits;
+            const auto end = wanted.begin() + static_cast<std::ptrdiff_t>((at + row.tokens.size()) * V);
+            const std::vector<float> there(end - static_cast<std::ptrdiff_t>(V), end);
+            CHECK(root_mean_square(logits, there) / deviation_of(there) < quantized_share);
+          }
+          for (const TrafficRow& row : engine.traffic()) CHECK(row.bytes == row.predicted_bytes);
+          CHECK(engine.cache_bytes() == engine.memory().kv);
+        }
+    }
+  }
+}

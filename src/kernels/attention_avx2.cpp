@@ -1,0 +1,4 @@
+// Attention for avx2; CMake gives this file its instruction set.
+#define TSRUN_SIMD_LEVEL simd_avx2
+#define TSRUN_SIMD_BYTES 32
+#include "attention_body.hpp"

@@ -1,0 +1,4 @@
+// Attention for avx512; CMake gives this file its instruction set.
+#define TSRUN_SIMD_LEVEL simd_avx512
+#define TSRUN_SIMD_BYTES 64
+#include "attention_body.hpp"

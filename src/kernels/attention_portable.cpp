@@ -1,0 +1,4 @@
+// Attention for portable; CMake gives this file its instruction set.
+#define TSRUN_SIMD_LEVEL simd_portable
+#define TSRUN_SIMD_BYTES 16
+#include "attention_body.hpp"

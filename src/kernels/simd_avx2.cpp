@@ -1,5 +1,0 @@
-// The inner kernels for avx2; CMake gives this file its instruction set.
-#define TSRUN_SIMD_LEVEL simd_avx2
-#define TSRUN_SIMD_NAME "avx2"
-#define TSRUN_SIMD_BYTES 32
-#include "simd_body.hpp"

@@ -1,5 +1,0 @@
-// The inner kernels for avx512; CMake gives this file its instruction set.
-#define TSRUN_SIMD_LEVEL simd_avx512
-#define TSRUN_SIMD_NAME "avx512"
-#define TSRUN_SIMD_BYTES 64
-#include "simd_body.hpp"

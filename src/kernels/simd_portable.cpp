@@ -1,5 +1,0 @@
-// The inner kernels for portable; CMake gives this file its instruction set.
-#define TSRUN_SIMD_LEVEL simd_portable
-#define TSRUN_SIMD_NAME "portable"
-#define TSRUN_SIMD_BYTES 16
-#include "simd_body.hpp"

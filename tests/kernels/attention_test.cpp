@@ -1,0 +1,159 @@
+// Attention and the cache against plain loops in double.
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <cstring>
+#include <random>
+#include <vector>
+
+#include "tsrun/kernels/attention.hpp"
+
+using namespace tsrun;
+
+namespace {
+
+std::size_t size(std::int64_t n) { return static_cast<std::size_t>(n); }
+
+std::vector<float> random_floats(std::int64_t n, unsigned seed) {
+  std::mt19937 generator(seed);
+  std::normal_distribution<float> normal;
+  std::vector<float> v(size(n));
+  for (float& x : v) x = normal(generator);
+  return v;
+}
+
+constexpr DType types[] = {DType::f32, DType::bf16, DType::int8};
+
+// Rows of Q numbers as a cache of this type keeps them.
+std::vector<float> kept(std::vector<float> v, std::int64_t Q, DType type) {
+  if (type == DType::bf16)
+    for (float& x : v) x = bf16_to_f32(f32_to_bf16(x));
+  for (std::int64_t row = 0; row < std::ssize(v) && type == DType::int8; row += Q)
+    for (std::int64_t first = 0; first < Q; first += 32) {
+      const auto begin = v.begin() + row + first, end = begin + std::min<std::int64_t>(32, Q - first);
+      float most = 0;
+      std::for_each(begin, end, [&most](float x) { most = std::max(most, std::abs(x)); });
+      const float scale = f16_to_f32(f32_to_f16(most / 127));
+      std::for_each(begin, end, [scale](float& x) { x = std::nearbyint(x / scale) * scale; });
+    }
+  return v;
+}
+
+// Keys and values of `slots` heads, [slot][position][Q].
+struct Heads {
+  std::int64_t positions, Q;
+  std::vector<float> keys, values;
+  Heads(std::int64_t slots, std::int64_t n, std::int64_t width)
+      : positions(n),
+        Q(width),
+        keys(random_floats(slots * n * width, 5)),
+        values(random_floats(slots * n * width, 6)) {}
+  void store(KvLayer& cache, std::int64_t sequence, std::int64_t slots, std::int64_t first, std::int64_t end) const {
+    for (std::int64_t j = 0; j < slots; ++j)
+      for (std::int64_t s = first; s < end; ++s)
+        cache.store(sequence, j, s, keys.data() + (j * positions + s) * Q, values.data() + (j * positions + s) * Q);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("attention over the cache is causal softmax attention, over all positions or a window") {
+  const std::int64_t heads = 5, L = 75, context = 60, positions = context + L + 3;
+  const float scale = 0.3F;
+  const int slot_of[] = {0, 1, 1, 1, 1};
+  for (const std::int64_t Q : {6, 24, 80})
+    for (const DType type : types) {
+      const Heads stored(2, positions, Q);
+      KvLayer cache(type, 2, 2, positions, Q);
+      stored.store(cache, 1, 2, 0, context + L);
+      const std::vector<float> keys = kept(stored.keys, Q, type), values = kept(stored.values, Q, type);
+      const auto q = random_floats(2 * L * heads * Q, 7);
+      for (const std::int64_t window : {0, 1, 7, 90}) {
+        std::vector<float> out(q.size(), 99);
+        const AttentionRow rows[] = {{0, 0, 0}, {1, L - 2, context}};  // an empty row, and one with two padded tokens
+        attention({L, heads, Q, scale, window}, rows, slot_of, q.data(), cache, out.data());
+        for (std::int64_t i = 0; i < L * heads * Q; ++i) CHECK(out[size(i)] == 0);
+        double worst = 0;
+        for (std::int64_t l = 0; l < L; ++l)
+          for (std::int64_t h = 0; h < heads; ++h) {
+            const std::int64_t at = ((L + l) * heads + h) * Q, reach = context + l + 1,
+                               head = slot_of[h] * positions * Q;
+            std::vector<double> wanted(size(Q));
+            double sum = 0;
+            for (std::int64_t s = window > 0 ? std::max<std::int64_t>(0, reach - window) : 0; s < reach; ++s) {
+              double dot = 0;
+              for (std::int64_t c = 0; c < Q; ++c)
+                dot += static_cast<double>(q[size(at + c)]) * keys[size(head + s * Q + c)];
+              const double weight = std::exp(dot * static_cast<double>(scale));
+              sum += weight;
+              for (std::int64_t c = 0; c < Q; ++c) wanted[size(c)] += weight * values[size(head + s * Q + c)];
+            }
+            for (std::int64_t c = 0; c < Q; ++c)
+              worst = std::max(worst, std::abs(out[size(at + c)] - (l < L - 2 ? wanted[size(c)] / sum : 0)));
+          }
+        CAPTURE(name(type));
+        CAPTURE(Q);
+        CAPTURE(window);
+        CHECK(worst < 1e-5);
+      }
+    }
+}
+
+TEST_CASE("a token's attention has the same bits in any chunk, and whoever keeps the first positions") {
+  for (const DType type : types)
+    for (const std::int64_t Q : {6, 16, 64}) {
+      const std::int64_t heads = 3, L = 150;
+      const int slot_of[] = {0, 0, 1};
+      const Heads stored(2, L, Q);
+      KvLayer cache(type, 1, 2, L, Q);
+      stored.store(cache, 0, 2, 0, L);
+      const auto q = random_floats(L * heads * Q, 9);
+      std::vector<float> whole(q.size()), part(q.size());
+      const AttentionRow all{0, L, 0};
+      attention({L, heads, Q, 0.2F}, {&all, 1}, slot_of, q.data(), cache, whole.data());
+      CAPTURE(name(type));
+      CAPTURE(Q);
+      for (const std::int64_t chunk : {1, 2, 5, 16, 64}) {
+        for (std::int64_t first = 0; first < L; first += chunk) {
+          const AttentionRow row{0, std::min(chunk, L - first), first};
+          attention({row.new_tokens, heads, Q, 0.2F}, {&row, 1}, slot_of, q.data() + first * heads * Q, cache,
+                    part.data() + first * heads * Q);
+        }
+        CHECK(part == whole);
+      }
+      for (const std::int64_t shared : {1, 16, 37, 64, 79, 128}) {
+        const auto prefix = std::make_shared<KvLayer>(type, 1, 2, shared, Q);
+        stored.store(*prefix, 0, 2, 0, shared);
+        KvLayer own(type, 2, 2, L - shared, Q);
+        own.share(prefix);
+        stored.store(own, 1, 2, shared, L);
+        const AttentionRow row{1, L - shared, shared};
+        attention({row.new_tokens, heads, Q, 0.2F}, {&row, 1}, slot_of, q.data() + shared * heads * Q, own,
+                  part.data());
+        CAPTURE(shared);
+        CHECK(std::memcmp(part.data(), whole.data() + shared * heads * Q, size((L - shared) * heads * Q) * 4) == 0);
+      }
+    }
+}
+
+TEST_CASE("what a cache gives to another of more or fewer positions is what it held, and as many bytes as it said") {
+  for (const DType type : types)
+    for (const std::int64_t Q : {6, 80}) {
+      const std::int64_t filled = 37, heads = 1;
+      const Heads stored(2, filled, Q);
+      KvLayer from(type, 2, 2, 70, Q), to(type, 3, 2, 40, Q);
+      stored.store(from, 1, 2, 0, filled);
+      std::vector<std::byte> bytes(size(from.bytes_of(filled)));
+      from.copy_out(1, 1, filled, bytes.data());
+      to.copy_in(2, 0, filled, bytes.data());
+      const auto q = random_floats(Q, 3);
+      std::vector<float> before(size(Q)), after(size(Q));
+      const AttentionRow there{1, 1, filled - 1}, here{2, 1, filled - 1};
+      const int second[] = {1}, first[] = {0};
+      attention({1, heads, Q, 0.2F}, {&there, 1}, second, q.data(), from, before.data());
+      attention({1, heads, Q, 0.2F}, {&here, 1}, first, q.data(), to, after.data());
+      CAPTURE(name(type));
+      CHECK(before == after);
+      CHECK(before[0] != 0);
+    }
+}
