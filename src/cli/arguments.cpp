@@ -55,6 +55,17 @@ po::options_description model_options() {
   return o;
 }
 
+DType type_named(const std::string& word, const char* option, std::initializer_list<DType> types) {
+  std::vector<std::string> known;
+  for (const DType type : types) {
+    if (word == name(type)) return type;
+    known.emplace_back(name(type));
+  }
+  refuse({.what = tsrun::text("\"", word, "\" is not a type"),
+          .where = tsrun::text("--", option),
+          .next = "choose one of: " + join(known, " ")});
+}
+
 Arguments::Arguments(const std::string& command, const std::vector<std::string>& words,
                      const po::options_description& options, const std::vector<std::string>& places) {
   po::positional_options_description order;

@@ -2,12 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <limits>
 #include <optional>
 #include <string>
 #include <vector>
 #include <boost/program_options.hpp>
 
+#include "tsrun/core/dtype.hpp"
 #include "tsrun/core/error.hpp"
 
 namespace tsrun::cli {
@@ -18,6 +20,9 @@ namespace po = boost::program_options;
 po::options_description common_options();
 // Options that generate and score share: model, mesh, layout, types, threads, context.
 po::options_description model_options();
+
+// One of the types by its name, as the value of an option.
+DType type_named(const std::string& word, const char* option, std::initializer_list<DType> types);
 
 class Arguments {
  public:

@@ -10,18 +10,6 @@
 namespace tsrun::cli {
 namespace {
 
-// One of the types, by name.
-DType dtype_option(const std::string& word, const char* option, std::initializer_list<DType> types) {
-  std::vector<std::string> known;
-  for (const DType type : types) {
-    if (word == name(type)) return type;
-    known.emplace_back(name(type));
-  }
-  refuse({.what = text("\"", word, "\" is not a type"),
-          .where = text("--", option),
-          .next = "choose one of: " + join(known, " ")});
-}
-
 // What `make` refuses is refused with `where` before the place it names.
 Ids placed(const std::string& where, const std::function<Ids()>& make) {
   try {
@@ -99,8 +87,8 @@ Plan Job::plan(const Arguments& arguments, const RunWork& work, const Json& reco
   constexpr std::int64_t default_batch = 64;
   Plan plan;
   if (const std::string word = arguments.text("dtype", "auto"); word != "auto")
-    plan.weights = dtype_option(word, "dtype", {DType::f32, DType::bf16, DType::int8, DType::int4});
-  plan.kv = dtype_option(arguments.text("kv-dtype", "bf16"), "kv-dtype", {DType::f32, DType::bf16, DType::int8});
+    plan.weights = type_named(word, "dtype", {DType::f32, DType::bf16, DType::int8, DType::int4});
+  plan.kv = type_named(arguments.text("kv-dtype", "bf16"), "kv-dtype", {DType::f32, DType::bf16, DType::int8});
   plan.sequences =
       arguments.integer("batch", std::min(std::max<std::int64_t>(1, work.sequences), default_batch), 1);
   const std::int64_t needed = work.longest + work.grow;

@@ -23,12 +23,6 @@ ModelConfig model_option(const std::string& model) {
   return config;
 }
 
-DType dtype_named_by_user(const std::string& word, const char* option) {
-  for (const DType type : {DType::bf16, DType::int8, DType::int4, DType::f32})
-    if (word == name(type)) return type;
-  refuse({.what = text("\"", word, "\" is not a type"), .where = option, .next = "choose one of: bf16, int8, int4, f32"});
-}
-
 std::vector<std::string> words_of(const std::string& list) {
   std::vector<std::string> words;
   for (std::size_t at = 0, end = 0; end != std::string::npos; at = end + 1) {
@@ -151,8 +145,8 @@ PlanQuestion plan_question(const Arguments& a) {
   choices.tori = mesh ? std::vector<Torus>{*mesh} : tori_of(q.chips);
   choices.layouts = named_layouts();
   for (const std::string& word : words_of(a.text("dtype", "bf16")))
-    choices.weights.push_back(dtype_named_by_user(word, "--dtype"));
-  choices.kv = dtype_named_by_user(a.text("kv-dtype", "bf16"), "--kv-dtype");
+    choices.weights.push_back(type_named(word, "dtype", {DType::bf16, DType::int8, DType::int4, DType::f32}));
+  choices.kv = type_named(a.text("kv-dtype", "bf16"), "kv-dtype", {DType::f32, DType::bf16, DType::int8});
   q.question.settled = layouts_option(a);
   q.objective = objective_option(a);
   if (a.has("kv-fraction")) q.kv_fraction = a.real("kv-fraction", 0, 1e-6, 1);

@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 
+#include "tsrun/core/cache_type.hpp"
 #include "tsrun/core/integer.hpp"
 #include "tsrun/cost/volume.hpp"
 #include "tsrun/cost/walk_time.hpp"
@@ -158,9 +159,10 @@ class Pricing {
     StepPrice r;
     const double sequences = static_cast<double>(p_.B) / p_.torus.size(p_.layout.batch);
     r.flops = 4 * static_cast<double>(p_.local_elements(s.in[0])) * positions(s.layer);
-    const double elements = sequences * p_.kv_slots * positions(s.layer) * 2 * static_cast<double>(p_.config.Q);
+    const double cached = sequences * p_.kv_slots * positions(s.layer) * 2 *
+                          static_cast<double>(cached_bytes(kv_, p_.config.Q));
     r.compute_s = r.flops / (chip_.bf16_flops * chip_.efficiency);
-    r.memory_s = elements * bits(kv_) / 8 / memory_rate();
+    r.memory_s = cached / memory_rate();
     r.time_s = r.compute_s + r.memory_s;
     return r;
   }

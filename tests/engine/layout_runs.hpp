@@ -24,7 +24,7 @@ inline Words with_attention(const Words& ffns) {
 inline Words layouts_2d() { return with_attention({"ws2d", "wg_x", "wg_xy", "wg_xyz"}); }
 inline Words layouts_1d() { return with_attention({"ws1d", "wg_x@1d", "wg_xy@1d", "wg_xyz@1d"}); }
 
-inline Plan plan_of(const GoldenFile& file, const Torus& torus, const std::string& prefill, const std::string& decode,
+inline Plan plan_of(const SharedFile& file, const Torus& torus, const std::string& prefill, const std::string& decode,
                     std::size_t sequences) {
   Plan plan = plan_for(file, torus, prefill.c_str(), static_cast<std::int64_t>(sequences));
   plan.decode = parse_layout(decode);

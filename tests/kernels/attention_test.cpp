@@ -6,21 +6,15 @@
 #include <random>
 #include <vector>
 
+#include "random_floats.hpp"
 #include "tsrun/kernels/attention.hpp"
 
 using namespace tsrun;
+using tsrun::test::random_floats;
 
 namespace {
 
 std::size_t size(std::int64_t n) { return static_cast<std::size_t>(n); }
-
-std::vector<float> random_floats(std::int64_t n, unsigned seed) {
-  std::mt19937 generator(seed);
-  std::normal_distribution<float> normal;
-  std::vector<float> v(size(n));
-  for (float& x : v) x = normal(generator);
-  return v;
-}
 
 constexpr DType types[] = {DType::f32, DType::bf16, DType::int8};
 

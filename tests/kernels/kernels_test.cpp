@@ -4,9 +4,11 @@
 #include <cmath>
 #include <vector>
 
+#include "random_floats.hpp"
 #include "tsrun/kernels/rows.hpp"
 
 using namespace tsrun;
+using tsrun::test::random_floats;
 
 TEST_CASE("the best id of the vocabulary is real, and the smallest of equals") {
   const float logits[] = {1, 7, 7, 3, 99};

@@ -8,10 +8,12 @@
 #include <random>
 #include <vector>
 
+#include "random_floats.hpp"
 #include "tsrun/kernels/packed.hpp"
 #include "tsrun/kernels/product.hpp"
 
 using namespace tsrun;
+using tsrun::test::random_floats;
 
 namespace {
 
@@ -24,14 +26,6 @@ std::vector<SimdLevel> levels_here() {
 }
 
 std::size_t size(std::int64_t n) { return static_cast<std::size_t>(n); }
-
-std::vector<float> random_floats(std::int64_t n, unsigned seed) {
-  std::mt19937 generator(seed);
-  std::normal_distribution<float> normal;
-  std::vector<float> v(size(n));
-  for (float& x : v) x = normal(generator);
-  return v;
-}
 
 // Any bits a type can have, with scales near 1/100.
 TensorRows random_rows(DType type, std::int64_t rows, std::int64_t columns, unsigned seed) {
