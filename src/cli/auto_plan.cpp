@@ -42,9 +42,9 @@ std::string why(const PhaseAnswer& phase) {
   return words;
 }
 
-constexpr ScheduleName Schedules::*kinds[] = {&Schedules::all_gather,            &Schedules::reduce_scatter,
-                                              &Schedules::reduce_scatter_tokens, &Schedules::all_reduce,
-                                              &Schedules::all_to_all,            &Schedules::gather_weights};
+constexpr ScheduleName Schedules::*kinds[] = {
+    &Schedules::all_gather, &Schedules::reduce_scatter, &Schedules::reduce_scatter_tokens,
+    &Schedules::all_reduce, &Schedules::all_to_all,     &Schedules::gather_weights};
 
 Json to_json(const std::optional<double>& seconds) { return seconds ? Json(*seconds) : Json(); }
 std::optional<double> seconds_of(const Json& json) {
@@ -78,7 +78,7 @@ std::vector<Chip> chips_of_run(const Arguments& arguments) {
 Decision decide_run(const Arguments& arguments, const ModelFile& file, const Plan& plan, const RunWork& run, int ranks,
                     const std::optional<Torus>& mesh, const Settled& settled, std::int64_t memory_bytes) {
   Question question;
-  question.choices = {file.config(),  chips_of_run(arguments), mesh ? std::vector<Torus>{*mesh} : tori_of(ranks),
+  question.choices = {file.config(),   chips_of_run(arguments),   mesh ? std::vector<Torus>{*mesh} : tori_of(ranks),
                       named_layouts(), {held_mostly(file, plan)}, plan.kv};
   question.works = works_of(plan, run);
   objective_option(arguments);  // of one batch on one number of chips every objective asks for the fastest
@@ -95,11 +95,20 @@ Decision decide_run(const Arguments& arguments, const ModelFile& file, const Pla
     answer = decide(question, walks);
   }
   const Chip& first = question.choices.chips[0];
-  Decision decision{.torus = question.choices.tori[0], .prefill = {}, .decode = {}, .schedules = first.schedules,
-                    .chip = first.name, .measured = first.calibrated, .why_prefill = "asked for", .why_decode = "asked for",
-                    .prefill_s = {}, .step_s = {}};
+  Decision decision{.torus = question.choices.tori[0],
+                    .prefill = {},
+                    .decode = {},
+                    .schedules = first.schedules,
+                    .chip = first.name,
+                    .measured = first.calibrated,
+                    .why_prefill = "asked for",
+                    .why_decode = "asked for",
+                    .prefill_s = {},
+                    .step_s = {}};
   if (!answer.is_complete()) {  // what is stated cannot be: the engine refuses it with the nearest that can
-    const Layout any = settled.decode ? *settled.decode : settled.prefill ? *settled.prefill : parse_layout("ws2d/head");
+    const Layout any = settled.decode    ? *settled.decode
+                       : settled.prefill ? *settled.prefill
+                                         : parse_layout("ws2d/head");
     decision.prefill = settled.prefill.value_or(any);
     decision.decode = settled.decode.value_or(any);
     return decision;
@@ -118,9 +127,11 @@ Decision decide_run(const Arguments& arguments, const ModelFile& file, const Pla
 }
 
 std::string to_wire(const Decision& d) {
-  Json wire = {{"mesh", to_text(d.torus)},        {"prefill", to_text(d.prefill)},   {"decode", to_text(d.decode)},
-               {"chip", d.chip},                  {"measured", d.measured},          {"why_prefill", d.why_prefill},    {"why_decode", d.why_decode},
-               {"prefill_s", to_json(d.prefill_s)}, {"step_s", to_json(d.step_s)}, {"schedules", Json::array()}};
+  Json wire = {{"mesh", to_text(d.torus)},    {"prefill", to_text(d.prefill)},
+               {"decode", to_text(d.decode)}, {"chip", d.chip},
+               {"measured", d.measured},      {"why_prefill", d.why_prefill},
+               {"why_decode", d.why_decode},  {"prefill_s", to_json(d.prefill_s)},
+               {"step_s", to_json(d.step_s)}, {"schedules", Json::array()}};
   for (const auto kind : kinds) wire["schedules"].push_back(static_cast<int>(d.schedules.*kind));
   return wire.dump();
 }

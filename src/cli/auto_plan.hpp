@@ -28,8 +28,8 @@ struct Decision {
   Torus torus;
   Layout prefill, decode;
   Schedules schedules;
-  std::string chip;                         // whose costs decided
-  bool measured = false;                    // on that chip, not taken from data sheets
+  std::string chip;       // whose costs decided
+  bool measured = false;  // on that chip, not taken from data sheets
   std::string why_prefill, why_decode;
   std::optional<double> prefill_s, step_s;  // predicted; nothing where the planner was not needed or knows no way
 };

@@ -18,8 +18,8 @@ std::string host_chip() {
   const char* const cache = std::getenv("XDG_CACHE_HOME");
   const char* const home = std::getenv("HOME");
   const fs::path folder = cache != nullptr && *cache != '\0' ? fs::path(cache)
-                          : home != nullptr                   ? fs::path(home) / ".cache"
-                                                              : fs::path();
+                          : home != nullptr                  ? fs::path(home) / ".cache"
+                                                             : fs::path();
   std::error_code failed;
   if (const fs::path measured = folder / "tsrun" / "host.json"; !folder.empty() && fs::exists(measured, failed))
     return measured.string();
@@ -74,7 +74,8 @@ std::vector<Chip> chip_option(const Arguments& a, const std::string& otherwise) 
 
 std::string software_note(const Arguments& a, const std::vector<Chip>& chips) {
   const Chip& chip = chips[0];
-  const std::string calibrated = chip.calibrated ? "calibrated" : "not calibrated: good for comparing, not for promising times";
+  const std::string calibrated =
+      chip.calibrated ? "calibrated" : "not calibrated: good for comparing, not for promising times";
   if (chips.size() > 1) return text(chip.name, " (", calibrated, "), its software free to use any schedule");
   return text(chip.name, " (", calibrated, "), ",
               a.text("schedules", "chip") == "chip" ? "with the schedules and the program of its software"

@@ -61,9 +61,8 @@ std::string named_file(const std::string& folder, const std::string& given, cons
     if (entry.path().extension() == ".json") known.push_back(entry.path().stem().string());
   std::sort(known.begin(), known.end());
   std::vector<std::string> nearest = known;
-  std::stable_sort(nearest.begin(), nearest.end(), [&](const std::string& a, const std::string& b) {
-    return distance(a, given) < distance(b, given);
-  });
+  std::stable_sort(nearest.begin(), nearest.end(),
+                   [&](const std::string& a, const std::string& b) { return distance(a, given) < distance(b, given); });
   nearest.resize(std::min<std::size_t>(3, nearest.size()));
   refuse({.what = text("\"", given, "\" is not in ", in.string()),
           .where = option,

@@ -94,8 +94,8 @@ class Picture {
   }
   static std::string label(const Offer& o) {
     return text(o.chips, " chips ", to_text(o.chosen.torus), ", batch ", o.work.batch, ", ", to_text(o.chosen.layout),
-                ": ", human_seconds(o.time_s()), ", ", digits(o.cost), " chip-s a token, MFU ",
-                digits(100 * o.mfu), " %");
+                ": ", human_seconds(o.time_s()), ", ", digits(o.cost), " chip-s a token, MFU ", digits(100 * o.mfu),
+                " %");
   }
   void grid(std::ostringstream& out) const {
     for (const double v : x_.ticks())
@@ -130,8 +130,8 @@ std::string pictures(const PlanQuestion& q, const std::vector<Offer>& all) {
   std::string out;
   for (const Work& work : q.question.works)
     if (const Picture picture(all, work.phase); !picture.empty())
-      out += picture.svg(text(q.model, ", ", name(work.phase), ", ", q.question.choices.chips[0].name,
-                              " (model's clock)"));
+      out += picture.svg(
+          text(q.model, ", ", name(work.phase), ", ", q.question.choices.chips[0].name, " (model's clock)"));
   return out;
 }
 
@@ -170,7 +170,8 @@ std::string offers_text(const std::vector<Offer>& all, const Offer& best, Object
     std::vector<const Offer*> frontier;
     for (const Offer& o : all)
       if (o.work.phase == phase && o.is_best) frontier.push_back(&o);
-    std::sort(frontier.begin(), frontier.end(), [](const Offer* a, const Offer* b) { return a->time_s() < b->time_s(); });
+    std::sort(frontier.begin(), frontier.end(),
+              [](const Offer* a, const Offer* b) { return a->time_s() < b->time_s(); });
     if (!frontier.empty()) out += text("frontier of ", name(phase), ": none is as fast and as cheap\n");
     for (const Offer* o : frontier) out += row(*o);
   }
@@ -206,8 +207,9 @@ void write_pareto(const std::string& path, const PlanQuestion& q, const std::vec
   if (path.ends_with(".html")) return write_whole_file(path, html(q, all));
   // One picture a file: of the phase that was asked for last.
   const Phase phase = q.question.works.back().phase;
-  write_whole_file(path, Picture(all, phase).svg(text(q.model, ", ", name(phase), ", ",
-                                                      q.question.choices.chips[0].name, " (model's clock)")));
+  write_whole_file(
+      path, Picture(all, phase)
+                .svg(text(q.model, ", ", name(phase), ", ", q.question.choices.chips[0].name, " (model's clock)")));
 }
 
 }  // namespace tsrun::cli

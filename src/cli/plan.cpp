@@ -37,8 +37,8 @@ const Offer* best_of(const std::vector<Offer>& all, const PlanQuestion& q) {
 }
 
 void run_sweep(const PlanQuestion& q, const Sweep& sweep, const Arguments& a, const Console& console, Json& document) {
-  const std::vector<Offer> all =
-      offers(q.question, sweep.chips, sweep.batches, static_cast<int>(std::max(1U, std::thread::hardware_concurrency())));
+  const auto threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  const std::vector<Offer> all = offers(q.question, sweep.chips, sweep.batches, threads);
   if (all.empty())
     give_up({.what = "nothing that was swept can be chosen: it does not fit, or is over the limit",
              .where = "--sweep",

@@ -16,19 +16,15 @@ class Writer {
   explicit Writer(const PlanQuestion& q) : q_(q), choices_(q.question.choices) {}
 
   Json candidate(const Work& work, const Candidate& c) {
-    Json out = {{"phase", name(work.phase)},
-                {"mesh", {c.torus.X, c.torus.Y, c.torus.Z}},
-                {"ffn", ffn_name(c.layout)},
-                {"attention", attention_name(c.layout)},
-                {"dtype", name(c.weights)},
-                {"batch", work.batch},
+    Json out = {{"phase", name(work.phase)}, {"mesh", {c.torus.X, c.torus.Y, c.torus.Z}},
+                {"ffn", ffn_name(c.layout)}, {"attention", attention_name(c.layout)},
+                {"dtype", name(c.weights)},  {"batch", work.batch},
                 {"context", work.context}};
     if (c.is_priced()) add_price(out, work, c);
     else
-      for (const char* field :
-           {"time_s", "time_low_s", "time_high_s", "phase_time_s", "mfu", "cost_chip_s_per_token", "compute_s",
-            "memory_s", "communication_s", "exposed_communication_s", "latency_s", "bytes_per_chip",
-            "memory_bytes_per_chip", "max_context"})
+      for (const char* field : {"time_s", "time_low_s", "time_high_s", "phase_time_s", "mfu", "cost_chip_s_per_token",
+                                "compute_s", "memory_s", "communication_s", "exposed_communication_s", "latency_s",
+                                "bytes_per_chip", "memory_bytes_per_chip", "max_context"})
         out[field] = nullptr;
     out["fits"] = c.fits();
     out["rejected"] = c.fits() ? Json() : Json(c.rejected);
@@ -47,8 +43,8 @@ class Writer {
     out["time_low_s"] = on(optimistic(chip));
     out["time_high_s"] = on(pessimistic(chip));
     out["phase_time_s"] = c.time_s() * static_cast<double>(work.passes);
-    out["mfu"] = mfu(static_cast<double>(choices_.config.parameters()), work.tokens_in_pass(), c.time_s(),
-                     c.torus.size(), chip);
+    out["mfu"] =
+        mfu(static_cast<double>(choices_.config.parameters()), work.tokens_in_pass(), c.time_s(), c.torus.size(), chip);
     out["cost_chip_s_per_token"] = cost_per_token(work, c);
     out["compute_s"] = p.compute_s;
     out["memory_s"] = p.memory_s;
@@ -85,9 +81,8 @@ void add_plan(Json& document, const PlanQuestion& q, const Answer& answer, const
     if (phase.choice) {
       document["chosen"][of]["margin"] = phase.next() != nullptr ? Json(phase.choice->margin) : Json();
       document["chosen"][of]["too_close_to_call"] = phase.choice->is_close();
-      document["chosen"][of]["why"] =
-          layout_in_words(phase.chosen()->layout, phase.chosen()->torus) + " Bound by " +
-          bound_in_words(phase.chosen()->cost.all()) + ".";
+      document["chosen"][of]["why"] = layout_in_words(phase.chosen()->layout, phase.chosen()->torus) + " Bound by " +
+                                      bound_in_words(phase.chosen()->cost.all()) + ".";
     }
     std::int64_t listed = 0;
     for (const Candidate& c : phase.contest.candidates) {

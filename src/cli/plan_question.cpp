@@ -64,9 +64,8 @@ std::optional<Torus> mesh_option(const Arguments& a, PlanQuestion& q) {
   const std::string word = a.text("mesh", "auto");
   if (word == "auto") {
     if (q.chips == 0)
-      refuse({.what = "the number of chips is not given",
-              .where = "--chips",
-              .next = "add --chips N, or --mesh XxYxZ"});
+      refuse(
+          {.what = "the number of chips is not given", .where = "--chips", .next = "add --chips N, or --mesh XxYxZ"});
     return {};
   }
   const Torus mesh = parse_torus(word);
@@ -185,10 +184,11 @@ std::optional<Sweep> sweep_option(const Arguments& a, const PlanQuestion& q) {
   }
   const std::int64_t tokens = sweep.batches.back() * q.prompt;
   if (tokens > most_tokens)
-    refuse({.what = "that many tokens in one pass are more than any machine holds",
-            .where = "--sweep",
-            .numbers = {{"sequences", sweep.batches.back()}, {"tokens of each", q.prompt}, {"most tokens", most_tokens}},
-            .next = "sweep smaller batches, or ask about shorter prompts"});
+    refuse(
+        {.what = "that many tokens in one pass are more than any machine holds",
+         .where = "--sweep",
+         .numbers = {{"sequences", sweep.batches.back()}, {"tokens of each", q.prompt}, {"most tokens", most_tokens}},
+         .next = "sweep smaller batches, or ask about shorter prompts"});
   return sweep;
 }
 

@@ -60,7 +60,8 @@ std::string resources_text(const StepPrice& p) {
            seconds(p.memory_s - p.passes_s)));
   row("passes over activations", p.passes_s, "norms, staging, sums");
   row("hops and calls of collectives", p.latency_s, "whatever their size");
-  row("bytes that no product hides", p.exposed_communication_s, text("of ", seconds(p.communication_s), " on the links"));
+  row("bytes that no product hides", p.exposed_communication_s,
+      text("of ", seconds(p.communication_s), " on the links"));
   return out + "    bound by " + bound_in_words(p) + "\n";
 }
 
@@ -73,20 +74,19 @@ std::string chosen_text(const PlanQuestion& q, const PhaseAnswer& phase) {
   const auto time_on = [&](const Chip& other) {
     return price_pass(c.pass, other, c.weights, choices.kv, walks).time_s();
   };
-  const double share = mfu(static_cast<double>(choices.config.parameters()), work.tokens_in_pass(), c.time_s(),
-                           c.torus.size(), chip);
+  const double share =
+      mfu(static_cast<double>(choices.config.parameters()), work.tokens_in_pass(), c.time_s(), c.torus.size(), chip);
   std::string out = line("  chosen     %s, weights in %s: %s (between %s and %s)", way(c).c_str(),
                          std::string(name(c.weights)).c_str(), seconds(c.time_s()).c_str(),
-                         seconds(time_on(optimistic(chip))).c_str(),
-                         seconds(time_on(pessimistic(chip))).c_str());
+                         seconds(time_on(optimistic(chip))).c_str(), seconds(time_on(pessimistic(chip))).c_str());
   if (work.passes > 1)
     out += line("             %lld of them in %s", static_cast<long long>(work.passes),
                 seconds(c.time_s() * static_cast<double>(work.passes)).c_str());
   out += line("             MFU %s, %.3g chip-seconds a token, %s sent by a chip", percent(share).c_str(),
               cost_per_token(work, c), bytes(bytes_per_chip(choices, c)).c_str());
-  out += line("             a chip holds %s of %s: weights %s, cache %s; context up to %lld", bytes(c.memory.peak()).c_str(),
-              bytes(chip.memory_bytes).c_str(), bytes(c.memory.weights).c_str(), bytes(c.memory.kv).c_str(),
-              static_cast<long long>(longest_context(choices, work, c, q.kv_fraction)));
+  out += line("             a chip holds %s of %s: weights %s, cache %s; context up to %lld",
+              bytes(c.memory.peak()).c_str(), bytes(chip.memory_bytes).c_str(), bytes(c.memory.weights).c_str(),
+              bytes(c.memory.kv).c_str(), static_cast<long long>(longest_context(choices, work, c, q.kv_fraction)));
   return out + "  " + layout_in_words(c.layout, c.torus) + "\n  where the time goes\n" + resources_text(c.cost.all());
 }
 
@@ -96,9 +96,9 @@ std::string next_text(const PlanQuestion& q, const PhaseAnswer& phase) {
   const Candidate& best = *phase.chosen();
   const double margin = phase.choice->margin;
   const double sends = bytes_per_chip(q.question.choices, best), other = bytes_per_chip(q.question.choices, *next);
-  std::string out = line("  runner-up  %s: %s, %.1f %% %s; a chip sends %s", way(*next).c_str(),
-                         seconds(next->time_s()).c_str(), 100 * std::abs(margin),
-                         margin < 0 ? "faster" : "slower", bytes(other).c_str());
+  std::string out =
+      line("  runner-up  %s: %s, %.1f %% %s; a chip sends %s", way(*next).c_str(), seconds(next->time_s()).c_str(),
+           100 * std::abs(margin), margin < 0 ? "faster" : "slower", bytes(other).c_str());
   if (phase.contest.settled) return out + "             the chosen layout was asked for\n";
   if (!phase.choice->is_close()) return out;
   out += line("             too close to call: the model is no better than %.0f %%.", 100 * close_call);
@@ -158,10 +158,8 @@ std::string layout_in_words(const Layout& l, const Torus& torus) {
   };
   const std::string E = over(l.cut_E()), F = over(l.cut_F()), G = over(l.gathered), N = over(l.batch);
   std::string out;
-  if (!G.empty())
-    out = text("Weights are gathered over ", G, " as they are needed and the tokens stay cut over ", G);
-  else if (E.empty())
-    out = "Weights stay where they are, cut along F: every chip sees whole activations";
+  if (!G.empty()) out = text("Weights are gathered over ", G, " as they are needed and the tokens stay cut over ", G);
+  else if (E.empty()) out = "Weights stay where they are, cut along F: every chip sees whole activations";
   else
     out = text("Weights stay where they are, cut along E over ", E, " and along F over ", F.empty() ? "nothing" : F,
                ": activations are gathered over ", F.empty() ? "nothing" : F, " and summed over ", E);
@@ -176,7 +174,8 @@ std::string bound_in_words(const StepPrice& p) {
     case Bound::latency: return "latency: hops and calls, not bytes";
     case Bound::communication: return "communication: bytes on the links";
     case Bound::memory:
-      return p.passes_s > p.memory_s - p.passes_s ? "memory: passes over activations" : "memory: reading weights and cache";
+      return p.passes_s > p.memory_s - p.passes_s ? "memory: passes over activations"
+                                                  : "memory: reading weights and cache";
     case Bound::compute: return "compute: multiplying";
   }
   return "";
@@ -184,9 +183,9 @@ std::string bound_in_words(const StepPrice& p) {
 
 std::string plan_text(const PlanQuestion& q, const Answer& answer, const Flips& flips, std::int64_t top) {
   const ModelConfig& config = q.question.choices.config;
-  std::string out = line("%s, %.2f B parameters, on %d chips, cache in %s", q.model.c_str(),
-                         static_cast<double>(config.parameters()) / 1e9, q.chips,
-                         std::string(name(q.question.choices.kv)).c_str());
+  std::string out =
+      line("%s, %.2f B parameters, on %d chips, cache in %s", q.model.c_str(),
+           static_cast<double>(config.parameters()) / 1e9, q.chips, std::string(name(q.question.choices.kv)).c_str());
   out += text(q.software, "; times are of the model's clock\n");
   for (std::size_t i = 0; i < answer.phases.size(); ++i) {
     const PhaseAnswer& phase = answer.phases[i];
@@ -210,15 +209,15 @@ std::string program_text(const PlanQuestion& q, const Answer& answer) {
         lower(choices.config, c.torus, c.pass.program().layout, phase.contest.work.shape(), chip.schedules);
     const PassPrice priced = price(program, chip, held, choices.kv, walks);
     out += "\n" + explain(program, [&](const Step& step) {
-      const auto i = static_cast<std::size_t>(&step - program.steps.data());
-      const double moved = communicates(step.op) ? sent(program, step) * (step.op == Op::gather_weights
-                                                                             ? bits(c.weights) / 8.0
-                                                                             : chip.activation_bytes)
-                                                 : 0;
-      std::string note = moved > 0 ? bytes(moved) : "";
-      note.resize(std::max<std::size_t>(note.size() + 2, 12), ' ');
-      return priced.steps[i].time_s > 0 ? note + human_seconds(priced.steps[i].time_s) : note;
-    });
+             const auto i = static_cast<std::size_t>(&step - program.steps.data());
+             const double moved = communicates(step.op)
+                                      ? sent(program, step) * (step.op == Op::gather_weights ? bits(c.weights) / 8.0
+                                                                                             : chip.activation_bytes)
+                                      : 0;
+             std::string note = moved > 0 ? bytes(moved) : "";
+             note.resize(std::max<std::size_t>(note.size() + 2, 12), ' ');
+             return priced.steps[i].time_s > 0 ? note + human_seconds(priced.steps[i].time_s) : note;
+           });
   }
   return out;
 }

@@ -18,7 +18,8 @@ void write_whole_file(const std::string& path, const std::string& whole) {
   if ((file != nullptr && std::fclose(file) != 0) || !good || std::rename(part.c_str(), path.c_str()) != 0) {
     const std::string why = std::strerror(errno);
     std::remove(part.c_str());
-    broke({.what = "the result cannot be written: " + why, .where = path, .next = "choose a place that can be written"});
+    broke(
+        {.what = "the result cannot be written: " + why, .where = path, .next = "choose a place that can be written"});
   }
 }
 

@@ -38,7 +38,8 @@ class Links {
   }
 
  private:
-  // The links whose senders' places are [from, to), which may begin before the line or end behind it, on the other side.
+  // The links whose senders' places are [from, to), which may begin before the line or end behind it, on the other
+  // side.
   void add(Coord line, Axis a, bool plus, int from, int to, double bytes) {
     const int k = torus_.size(a);
     if (from < 0) {

@@ -94,7 +94,8 @@ void add_phases(Teller& t, std::vector<Claim>& all) {
   turn.weights = DType::int8;
   all.push_back({"a chat turn: 64 tokens on 1920, then 64 steps of batch 64 in int8", "s", 1.9, 1.9,
                  t.seconds(turn) + 64 * t.seconds(decode(64, DType::int8, 2016))});
-  const double offline_s = t.seconds(prefill("wg_xyz/batch", 512, 1984)) + 64 * t.seconds(decode(512, DType::bf16, 2016));
+  const double offline_s =
+      t.seconds(prefill("wg_xyz/batch", 512, 1984)) + 64 * t.seconds(decode(512, DType::bf16, 2016));
   all.push_back({"MFU of 1984 tokens in and 64 out, batch 512", "share", 0.73, 0.73,
                  mfu(t.parameters(), 512 * 2048, offline_s, cube.size(), t.chip())});
 }
@@ -150,9 +151,8 @@ std::vector<ChosenBeside> chosen_beside(const std::vector<PublishedPoint>& point
     const std::optional<Choice> choice = choose(choices, contest);
     if (!choice) continue;
     const Candidate& chosen = contest.candidates[choice->best];
-    const auto papers = std::find_if(contest.candidates.begin(), contest.candidates.end(), [&](const Candidate& c) {
-      return cut_alike(p.torus, c.layout, p.layout);
-    });
+    const auto papers = std::find_if(contest.candidates.begin(), contest.candidates.end(),
+                                     [&](const Candidate& c) { return cut_alike(p.torus, c.layout, p.layout); });
     all.push_back({p, chosen.layout, papers->time_s() / chosen.time_s() - 1});
   }
   return all;

@@ -29,9 +29,10 @@ Error too_large(const Contest& contest, const Candidate& least, double has) {
                        {"weights", human_bytes(static_cast<double>(least.memory.weights))},
                        {"cache", human_bytes(static_cast<double>(least.memory.kv))},
                        {"missing", human_bytes(needs - has)}},
-           .next = text("take ", std::max(2.0, needs / has + 0.5) >= 1e6
-                                     ? std::string("many more")
-                                     : text("about ", static_cast<std::int64_t>(needs / has) + 1, " times as many"),
+           .next = text("take ",
+                        std::max(2.0, needs / has + 0.5) >= 1e6
+                            ? std::string("many more")
+                            : text("about ", static_cast<std::int64_t>(needs / has) + 1, " times as many"),
                         " chips, a smaller batch or context, or narrower types")}};
 }
 
@@ -98,10 +99,11 @@ Answer decide(const Question& question, WalkLoads& walks) {
 Error cannot(const Question& question, const Answer& answer) {
   for (const PhaseAnswer& phase : answer.phases)
     if (auto reason = cannot_win(question.choices, phase.contest)) return *std::move(reason);
-  return {Exit::goal, {.what = "prefill and decode can each be done, but not over one copy of the weights",
-                       .where = question.settled.prefill || question.settled.decode ? "--layout" : "memory",
-                       .next = "state layouts that store the weights alike: a wg_ layout goes with ws2d, and with @1d "
-                               "after its name with ws1d"}};
+  return {Exit::goal,
+          {.what = "prefill and decode can each be done, but not over one copy of the weights",
+           .where = question.settled.prefill || question.settled.decode ? "--layout" : "memory",
+           .next = "state layouts that store the weights alike: a wg_ layout goes with ws2d, and with @1d "
+                   "after its name with ws1d"}};
 }
 
 }  // namespace tsrun

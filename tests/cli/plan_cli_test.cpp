@@ -46,11 +46,30 @@ TEST_CASE("every field of the contract, candidates best first") {
   std::set<std::string> phases;
   const Json* before = nullptr;
   for (const Json& c : d["candidates"]) {
-    for (const char* field :
-         {"phase", "mesh", "ffn", "attention", "dtype", "batch", "context", "time_s", "time_low_s", "time_high_s",
-          "phase_time_s", "mfu", "cost_chip_s_per_token", "compute_s", "memory_s", "communication_s",
-          "exposed_communication_s", "latency_s", "bytes_per_chip", "memory_bytes_per_chip", "max_context", "fits",
-          "rejected", "schedules"})
+    for (const char* field : {"phase",
+                              "mesh",
+                              "ffn",
+                              "attention",
+                              "dtype",
+                              "batch",
+                              "context",
+                              "time_s",
+                              "time_low_s",
+                              "time_high_s",
+                              "phase_time_s",
+                              "mfu",
+                              "cost_chip_s_per_token",
+                              "compute_s",
+                              "memory_s",
+                              "communication_s",
+                              "exposed_communication_s",
+                              "latency_s",
+                              "bytes_per_chip",
+                              "memory_bytes_per_chip",
+                              "max_context",
+                              "fits",
+                              "rejected",
+                              "schedules"})
       REQUIRE_MESSAGE(c.contains(field), field);
     phases.insert(c["phase"]);
     if (before != nullptr && (*before)["phase"] == c["phase"]) {

@@ -47,8 +47,8 @@ TEST_CASE("109 published times are met, and of two layouts that were measured th
   CHECK(e.mean <= 0.04);
   CHECK(e.within_8 >= 0.9);
   CHECK(e.most <= 0.17);
-  const LayoutAgreement agreement = layout_agreement(
-      published.points, predicted_s(published.points, published.models, published.chip));
+  const LayoutAgreement agreement =
+      layout_agreement(published.points, predicted_s(published.points, published.models, published.chip));
   CHECK(agreement.of == 11);
   CHECK(agreement.agree == 11);
 }
@@ -67,7 +67,8 @@ TEST_CASE("the constants of tpu_v4.json are those of the fit, and each figure is
   CHECK(errors_of(left_out).mean <= 0.05);
 }
 
-TEST_CASE("what the text claims is predicted within 15 %, but for 1D on 256 chips, whose mesh and padding are not known") {
+TEST_CASE(
+    "what the text claims is predicted within 15 %, but for 1D on 256 chips, whose mesh and padding are not known") {
   Published published;
   published.models["palm-540b-serial"] = read_hf_config(data + "models/palm-540b-serial.json");
   int met = 0;
@@ -82,7 +83,8 @@ TEST_CASE("what the text claims is predicted within 15 %, but for 1D on 256 chip
   CHECK(met >= 14);
 }
 
-TEST_CASE("for the operating points of tables 2 and 3 the planner chooses the paper's layout, or another too close to call") {
+TEST_CASE(
+    "for the operating points of tables 2 and 3 the planner chooses the paper's layout, or another too close to call") {
   Published published;
   std::vector<PublishedPoint> operating;
   for (const PublishedPoint& p : published.points)

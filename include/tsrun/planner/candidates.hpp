@@ -21,7 +21,7 @@ struct Work {
   std::int64_t tokens = 1;   // new ones of each sequence in a pass
   std::int64_t context = 0;  // of each sequence, before them
   std::int64_t passes = 1;
-  std::int64_t positions = 1;  // of each sequence that the cache has room for
+  std::int64_t positions = 1;          // of each sequence that the cache has room for
   std::optional<double> limit_s = {};  // that a pass may take
 
   PassShape shape() const { return PassShape::uniform(phase, batch, tokens, context, Output::greedy); }
@@ -73,9 +73,7 @@ struct Contest {
   std::vector<Candidate> candidates;
   std::optional<Layout> settled = {};
 
-  bool can_win(const Candidate& c) const {
-    return c.fits() && (!settled || cut_alike(c.torus, *settled, c.layout));
-  }
+  bool can_win(const Candidate& c) const { return c.fits() && (!settled || cut_alike(c.torus, *settled, c.layout)); }
 };
 // Nothing where no candidate can win.
 std::optional<Choice> choose(const Choices& choices, const Contest& contest);

@@ -11,9 +11,9 @@
 namespace tsrun {
 
 struct Claim {
-  std::string words;              // "a decode step in int8, batch 64"
-  std::string unit;               // "s", "times", "tokens", "share"
-  double least = 0, most = 0;     // as published or measured; the same where it is one number
+  std::string words;           // "a decode step in int8, batch 64"
+  std::string unit;            // "s", "times", "tokens", "share"
+  double least = 0, most = 0;  // as published or measured; the same where it is one number
   double predicted = 0;
 };
 // `models` holds palm-540b and palm-540b-serial.

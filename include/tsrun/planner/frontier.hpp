@@ -15,7 +15,7 @@ struct Offer {
   int chips = 1;
   Work work;
   Candidate chosen;
-  double cost = 0;       // chip-seconds per token
+  double cost = 0;  // chip-seconds per token
   double mfu = 0;
   bool is_best = false;  // no other offer of the phase is as fast and as cheap
   double time_s() const { return chosen.time_s(); }
