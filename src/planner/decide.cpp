@@ -1,6 +1,7 @@
 #include "tsrun/planner/decide.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include "tsrun/core/text.hpp"
 
@@ -29,11 +30,8 @@ Error too_large(const Contest& contest, const Candidate& least, double has) {
                        {"weights", human_bytes(static_cast<double>(least.memory.weights))},
                        {"cache", human_bytes(static_cast<double>(least.memory.kv))},
                        {"missing", human_bytes(needs - has)}},
-           .next = text("take ",
-                        std::max(2.0, needs / has + 0.5) >= 1e6
-                            ? std::string("many more")
-                            : text("about ", static_cast<std::int64_t>(needs / has) + 1, " times as many"),
-                        " chips, a smaller batch or context, or narrower types")}};
+           .next = text("take about ", static_cast<std::int64_t>(std::ceil(needs / has)),
+                        " times as many chips, a smaller batch or context, or narrower types")}};
 }
 
 Error too_slow(const Contest& contest, const Candidate& fastest) {
