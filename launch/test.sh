@@ -1,16 +1,18 @@
 #!/usr/bin/env bash
-# launch/test.sh [long] [debug|release|asan|ubsan]
+# launch/test.sh [long|every] [debug|release|asan|ubsan]
 #
 # Installs what is missing, builds (release by default) and runs the tests, as many at once as there are cores. `long` adds those
-# that take minutes: 64 ranks, the widest meshes. Ends with ctest's summary, and red if a test fails or none ran.
+# that take minutes: 64 ranks, the widest meshes; `every` also those that together take half an hour: the price of every walk on
+# every torus of up to 512 chips. Ends with ctest's summary, and red if a test fails or none ran.
 set -euo pipefail
 
 here=$(cd -P "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 variant=release
-selection=(--label-exclude '^long$')
+selection=(--label-exclude '^(long|every)$')
 for word in "$@"; do
   case $word in
-    long) selection=() ;;
+    long) selection=(--label-exclude '^every$') ;;
+    every) selection=() ;;
     debug | release | asan | ubsan) variant=$word ;;
     *) sed -n '2s/^# //p' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
   esac

@@ -21,7 +21,8 @@ namespace {
 constexpr double alpha = 3e-6, rate = 4e10, bytes = 7e8;
 
 // Carries messages over the links of a torus, or of a grid whose axes are lines. A link is known by the chip that sends and
-// whether the place of the one that receives comes next: on an axis of two chips both directions are the same link.
+// whether the place of the one that receives comes next: on an axis of two chips both directions are the same link. What
+// is kept of a line of links is by how much each carries more than the one before it.
 class Network {
  public:
   Network(const Torus& torus, bool wraps) : torus_(torus), wraps_(wraps), load_(static_cast<std::size_t>(torus.size()) * 6) {}
@@ -44,19 +45,45 @@ class Network {
     }
     hops_ = std::max(hops_, hops);
   }
-  double seconds() const { return alpha * hops_ + bytes * *std::max_element(load_.begin(), load_.end()) / rate; }
+  double seconds() const { return alpha * hops_ + bytes * fullest() / rate; }
 
  private:
   void walk(const Coord& from, Axis a, int links, double share) {
-    const int k = torus_.size(a), next = a == Axis::x ? torus_.Y * torus_.Z : a == Axis::y ? torus_.Z : 1;
-    const int first = rank_of(torus_, from) - from.at(a) * next;  // the chip at the beginning of the line
-    for (int place = from.at(a), left = std::abs(links); left > 0; --left) {
-      const bool up = links > 0 || k == 2;
-      load_[static_cast<std::size_t>(((first + place * next) * 3 + static_cast<int>(a)) * 2 + (up ? 1 : 0))] += share;
-      place += links > 0 ? 1 : -1;
-      if (place == k) place = 0;
-      if (place < 0) place = k - 1;
+    const int k = torus_.size(a), at = from.at(a);
+    const bool up = links > 0 || k == 2;
+    if (links > 0) carry_from(from, a, up, at, at + links, share);
+    else carry_from(from, a, up, at + links + 1, at + 1, share);
+  }
+  // By the links of the senders at [begin, end), counted around the ring.
+  void carry_from(const Coord& line, Axis a, bool up, int begin, int end, double share) {
+    const int k = torus_.size(a);
+    for (const int turn : {-k, 0, k}) {
+      const int first = std::max(begin, turn), last = std::min(end, turn + k);
+      if (first >= last) continue;
+      more(line, a, up, first - turn) += share;
+      if (last - turn < k) more(line, a, up, last - turn) -= share;
     }
+  }
+  double& more(Coord at, Axis a, bool up, int place) {
+    at.at(a) = place;
+    return load_[static_cast<std::size_t>((rank_of(torus_, at) * 3 + static_cast<int>(a)) * 2 + (up ? 1 : 0))];
+  }
+  double fullest() const {
+    double most = 0;
+    for (const Axis a : all_axes) {
+      const int k = torus_.size(a), next = a == Axis::x ? torus_.Y * torus_.Z : a == Axis::y ? torus_.Z : 1;
+      for (int rank = 0; rank < torus_.size(); ++rank) {
+        if (coord_of(torus_, rank).at(a) != 0) continue;
+        for (const int up : {0, 1}) {
+          double sum = 0;
+          for (int place = 0; place < k; ++place) {
+            sum += load_[static_cast<std::size_t>(((rank + place * next) * 3 + static_cast<int>(a)) * 2 + up)];
+            most = std::max(most, sum);
+          }
+        }
+      }
+    }
+    return most;
   }
   const Torus& torus_;
   bool wraps_;
