@@ -1,6 +1,8 @@
 #include "tsrun/cost/memory.hpp"
 
 #include <algorithm>
+#include <array>
+#include <span>
 
 #include "tsrun/core/cache_type.hpp"
 #include "tsrun/cost/traffic.hpp"
@@ -36,6 +38,23 @@ std::int64_t gathered_bytes(const Program& p, const Step& step, const std::funct
   return 2 * bytes;
 }
 
+bool multiplies(Op op) {
+  return op == Op::matmul || op == Op::gather_matmul || op == Op::matmul_scatter || op == Op::gather_weights;
+}
+
+// Products read a copy of their input in the form of the weights, at most f32: one of each input that is multiplied at a
+// time, kept for the largest.
+std::int64_t converted_bytes(const Program& p) {
+  std::array<std::int64_t, 2> most{};
+  for (const Step& step : p.steps) {
+    if (!multiplies(step.op)) continue;
+    const auto inputs = step.op == Op::gather_matmul ? moved_to(step) : std::span(step.in);
+    check(inputs.size() <= most.size(), "at most two products are added");
+    for (std::size_t i = 0; i < inputs.size(); ++i) most[i] = std::max(most[i], p.local_elements(inputs[i]));
+  }
+  return (most[0] + most[1]) * static_cast<std::int64_t>(sizeof(float));
+}
+
 }  // namespace
 
 Memory memory(const Program& p, const std::function<DType(const WeightUse&)>& held, DType kv, std::int64_t sequences,
@@ -44,7 +63,7 @@ Memory memory(const Program& p, const std::function<DType(const WeightUse&)>& he
   for (const WeightUse& use : stored_weights(p.config, p.layout))
     m.weights += weight_bytes(p.config, p.torus, p.sizes, use, held(use));
   m.kv = kv_bytes(p.config, kv_cut(p.config, p.torus, p.layout, sequences), kv, context);
-  m.activations = plan_buffers(p).elements * activation_bytes;
+  m.activations = plan_buffers(p).elements * activation_bytes + converted_bytes(p);
   for (const Step& step : p.steps) {
     if (step.op == Op::gather_weights) {
       m.gathered = std::max(m.gathered, gathered_bytes(p, step, held));

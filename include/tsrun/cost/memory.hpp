@@ -15,7 +15,7 @@ struct Memory {
   std::int64_t weights = 0;      // bytes of the chip's shards, padding included
   std::int64_t kv = 0;           // of the cache: sequences x slots x positions
   std::int64_t gathered = 0;     // of weights gathered for use
-  std::int64_t activations = 0;  // of the values of a pass
+  std::int64_t activations = 0;  // of the values of a pass, and of the inputs of products in the form of the weights
   std::int64_t staging = 0;      // of the buffers in which collectives are packed
   std::int64_t peak() const { return process + weights + kv + gathered + activations + staging; }
 };
