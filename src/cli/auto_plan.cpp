@@ -51,6 +51,23 @@ std::optional<double> seconds_of(const Json& json) {
   return json.is_null() ? std::nullopt : std::optional(json.get<double>());
 }
 
+Question question_of(const Arguments& arguments, const ModelFile& file, const Plan& plan, const RunWork& run, int ranks,
+                     const std::optional<Torus>& mesh, std::int64_t memory_bytes) {
+  Question question;
+  question.choices = {file.config(),
+                      chips_of_run(arguments),
+                      mesh ? std::vector<Torus>{*mesh} : tori_of(ranks),
+                      named_layouts(),
+                      {held_mostly(file, plan)},
+                      plan.kv};
+  question.works = works_of(plan, run);
+  objective_option(arguments);  // of one batch on one number of chips every objective asks for the fastest
+  question.works.back().limit_s = latency_limit(arguments);
+  for (Chip& chip : question.choices.chips)
+    if (memory_bytes > 0) chip.memory_bytes = static_cast<double>(memory_bytes);
+  return question;
+}
+
 }  // namespace
 
 RunWork work_of(const std::vector<std::vector<std::int32_t>>& prompts, std::int64_t grow) {
@@ -77,15 +94,8 @@ std::vector<Chip> chips_of_run(const Arguments& arguments) {
 
 Decision decide_run(const Arguments& arguments, const ModelFile& file, const Plan& plan, const RunWork& run, int ranks,
                     const std::optional<Torus>& mesh, const Settled& settled, std::int64_t memory_bytes) {
-  Question question;
-  question.choices = {file.config(),   chips_of_run(arguments),   mesh ? std::vector<Torus>{*mesh} : tori_of(ranks),
-                      named_layouts(), {held_mostly(file, plan)}, plan.kv};
-  question.works = works_of(plan, run);
-  objective_option(arguments);  // of one batch on one number of chips every objective asks for the fastest
-  question.works.back().limit_s = latency_limit(arguments);
+  Question question = question_of(arguments, file, plan, run, ranks, mesh, memory_bytes);
   question.settled = settled;
-  for (Chip& chip : question.choices.chips)
-    if (memory_bytes > 0) chip.memory_bytes = static_cast<double>(memory_bytes);
   WalkLoads walks;
   Answer answer = decide(question, walks);
   if (!answer.is_complete() && question.works.back().limit_s) throw cannot(question, answer);
@@ -124,6 +134,38 @@ Decision decide_run(const Arguments& arguments, const ModelFile& file, const Pla
   decision.prefill_s = prefill.chosen()->time_s() * static_cast<double>(prefill.contest.work.passes);
   if (decode != nullptr) decision.step_s = decode->chosen()->time_s();
   return decision;
+}
+
+std::vector<Decision> fastest_runs(const Arguments& arguments, const ModelFile& file, const Plan& plan,
+                                   const RunWork& run, int ranks, const std::optional<Torus>& mesh,
+                                   std::int64_t memory_bytes, std::size_t count) {
+  const Question question = question_of(arguments, file, plan, run, ranks, mesh, memory_bytes);
+  WalkLoads walks;
+  std::vector<Decision> best;
+  for (const Candidate& c : candidates(question.choices, question.works.back(), walks)) {
+    if (!c.fits() || best.size() == count) break;
+    const Chip& chip = question.choices.chips[c.chip];
+    best.push_back({.torus = c.torus,
+                    .prefill = c.layout,
+                    .decode = c.layout,
+                    .schedules = chip.schedules,
+                    .chip = chip.name,
+                    .measured = chip.calibrated,
+                    .why_prefill = "compared",
+                    .why_decode = "compared",
+                    .prefill_s = {},
+                    .step_s = {}});
+  }
+  return best;
+}
+
+double predicted_pass_s(const ModelFile& file, const Plan& plan, Chip chip, const PassShape& shape) {
+  chip.schedules = plan.schedules;
+  WalkLoads walks;
+  const Layout& layout = shape.phase == Phase::prefill ? plan.prefill : plan.decode;
+  return price_pass(lower_pass(file.config(), chip, plan.torus, layout, shape), chip, held_mostly(file, plan), plan.kv,
+                    walks)
+      .time_s();
 }
 
 std::string to_wire(const Decision& d) {

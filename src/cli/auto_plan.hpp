@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "arguments.hpp"
 #include "console.hpp"
@@ -19,6 +20,7 @@ struct RunWork {
   std::int64_t tokens = 0;   // of all prompts
   std::int64_t longest = 1;  // prompt
   std::int64_t grow = 0;     // new tokens of each sequence; 0: there is no decode
+  std::optional<std::int64_t> slots = {};  // of the cache, whatever --batch says
 };
 
 RunWork work_of(const std::vector<std::vector<std::int32_t>>& prompts, std::int64_t grow);
@@ -38,6 +40,15 @@ struct Decision {
 // `memory_bytes` is what a rank may take. Throws (exit 3) where a limit cannot be met.
 Decision decide_run(const Arguments& arguments, const ModelFile& file, const Plan& plan, const RunWork& work, int ranks,
                     const std::optional<Torus>& mesh, const Settled& settled, std::int64_t memory_bytes);
+
+// The fastest ways by prediction, each for both phases: `count` of them, or as many as there are. Ordered by the last
+// phase of the work.
+std::vector<Decision> fastest_runs(const Arguments& arguments, const ModelFile& file, const Plan& plan,
+                                   const RunWork& work, int ranks, const std::optional<Torus>& mesh,
+                                   std::int64_t memory_bytes, std::size_t count);
+
+// A pass of the plan, priced as it is run.
+double predicted_pass_s(const ModelFile& file, const Plan& plan, Chip chip, const PassShape& shape);
 
 std::string to_wire(const Decision& decision);
 Decision from_wire(const std::string& text);

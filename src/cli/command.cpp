@@ -22,6 +22,13 @@ const Command commands[] = {
      {},
      run_score,
      nullptr},
+    {"bench",
+     "-m FILE.h5|NAME [options]",
+     "speed of prefill and decode, beside what the machine can do",
+     bench_options,
+     {},
+     run_bench,
+     nullptr},
     {"convert",
      "IN.gguf OUT.h5 [options]",
      "a GGUF file in, a model file out",
@@ -40,7 +47,7 @@ const Command commands[] = {
     {"validate", "[options]", "the cost model against published measurements", validate_options, {}, nullptr, run_validate},
 };
 // Commands of the contract whose part of tsrun does not exist yet.
-constexpr const char* not_built[] = {"bench", "simulate", "calibrate", "scaling"};
+constexpr const char* not_built[] = {"simulate", "calibrate", "scaling"};
 
 void print_help() {
   std::cout << "tsrun COMMAND [options]: Transformers on a 3D torus of MPI ranks\n\n";

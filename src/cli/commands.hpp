@@ -22,6 +22,8 @@ po::options_description generate_options();
 int run_generate(const Arguments&, const Console&, const MpiSession&);
 po::options_description score_options();
 int run_score(const Arguments&, const Console&, const MpiSession&);
+po::options_description bench_options();
+int run_bench(const Arguments&, const Console&, const MpiSession&);
 po::options_description convert_options();
 int run_convert(const Arguments&, const Console&);
 po::options_description inspect_options();

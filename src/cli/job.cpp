@@ -32,15 +32,20 @@ void keep_recorded(const Json& recorded, int ranks, std::optional<Torus>& mesh, 
 
 }  // namespace
 
-Job::Job(const Arguments& arguments, const MpiSession& session) {
-  const std::string path = arguments.required("model", "give the model file with -m FILE.h5");
+Job::Job(const Arguments& arguments, const MpiSession& session)
+    : Job(arguments, session, [&arguments] {
+        return std::make_unique<ModelFile>(arguments.required("model", "give the model file with -m FILE.h5"));
+      }) {}
+
+Job::Job(const Arguments& arguments, const MpiSession& session,
+         const std::function<std::unique_ptr<ModelFile>()>& open) {
   const std::string wanted = arguments.text("mesh", "auto");
   const double timeout = arguments.real("timeout", 600, 0.001, 1e9);
   const std::int64_t threads = arguments.integer("threads", 0, 1, 4096);
   if (wanted != "auto") asked_ = parse_torus(wanted);
   // A line of ranks until it is known what there is to do.
   mesh_ = std::make_unique<Mesh>(asked_.value_or(Torus{session.size(), 1, 1}), timeout);
-  mesh_->together("opening the model", [&] { file_ = std::make_unique<ModelFile>(path); });
+  mesh_->together("opening the model", [&] { file_ = open(); });
   threads_ = set_threads(static_cast<int>(threads), mesh_->ranks_on_host());
 }
 
@@ -89,8 +94,8 @@ Plan Job::plan(const Arguments& arguments, const RunWork& work, const Json& reco
   if (const std::string word = arguments.text("dtype", "auto"); word != "auto")
     plan.weights = type_named(word, "dtype", {DType::f32, DType::bf16, DType::int8, DType::int4});
   plan.kv = type_named(arguments.text("kv-dtype", "bf16"), "kv-dtype", {DType::f32, DType::bf16, DType::int8});
-  plan.sequences =
-      arguments.integer("batch", std::min(std::max<std::int64_t>(1, work.sequences), default_batch), 1);
+  const std::int64_t wanted = std::min(std::max<std::int64_t>(1, work.sequences), default_batch);
+  plan.sequences = work.slots ? *work.slots : arguments.integer("batch", wanted, 1);
   const std::int64_t needed = work.longest + work.grow;
   plan.context = arguments.integer("ctx-size", std::max<std::int64_t>(1, needed), 1);
   if (needed > config().context || needed > plan.context)
@@ -117,6 +122,26 @@ Plan Job::plan(const Arguments& arguments, const RunWork& work, const Json& reco
   plan.decode = decision_.decode;
   plan.schedules = decision_.schedules;
   return plan;
+}
+
+std::vector<Plan> Job::fastest(const Arguments& arguments, const Plan& plan, const RunWork& work,
+                               std::size_t count) const {
+  const std::string wire = text_from_rank_0("ordering the layouts", [&] {
+    Json all = Json::array();
+    for (const Decision& d : fastest_runs(arguments, *file_, plan, work, mesh_->size(), asked_,
+                                          available_memory() / mesh_->ranks_on_host(), count))
+      all.push_back(to_wire(d));
+    return all.dump();
+  });
+  std::vector<Plan> plans;
+  for (const Json& one : Json::parse(wire)) {
+    const Decision d = from_wire(one.get<std::string>());
+    plans.push_back(plan);
+    plans.back().torus = d.torus;
+    plans.back().prefill = plans.back().decode = d.decode;
+    plans.back().schedules = d.schedules;
+  }
+  return plans;
 }
 
 void Job::validate_ids(const Ids& ids, const std::string& where) const {

@@ -22,6 +22,8 @@ class Job {
  public:
   // Opens the model on every rank and sets up the mesh.
   Job(const Arguments& arguments, const MpiSession& session);
+  // The same for a model that `open` gives.
+  Job(const Arguments& arguments, const MpiSession& session, const std::function<std::unique_ptr<ModelFile>()>& open);
 
   const ModelFile& file() const { return *file_; }
   const ModelConfig& config() const { return file_->config(); }
@@ -35,6 +37,8 @@ class Job {
   // The plan for this work: what the options leave open is chosen by the planner, or taken from the plan that a results
   // file recorded (null: none). From here on the mesh is the plan's.
   Plan plan(const Arguments& arguments, const RunWork& work, const Json& recorded = {});
+  // The ways that are predicted to be fastest, each with both phases in its layout.
+  std::vector<Plan> fastest(const Arguments& arguments, const Plan& plan, const RunWork& work, std::size_t count) const;
   // Why, and what was predicted.
   const Decision& decision() const { return decision_; }
 

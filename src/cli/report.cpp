@@ -13,17 +13,6 @@
 namespace tsrun::cli {
 namespace {
 
-RankSpread spread(std::vector<double> of_ranks) {
-  std::sort(of_ranks.begin(), of_ranks.end());
-  return {of_ranks.front(), of_ranks[of_ranks.size() / 2], of_ranks.back()};
-}
-
-Json to_json(const RankSpread& s) { return {{"min", s.min}, {"median", s.median}, {"max", s.max}}; }
-
-Json plan_json(const Layout& layout, const std::string& why) {
-  return {{"ffn", ffn_name(layout)}, {"attention", attention_name(layout)}, {"why", why}};
-}
-
 double percentile(std::vector<double> values, double share) {
   if (values.empty()) return 0;
   std::sort(values.begin(), values.end());
@@ -42,16 +31,27 @@ std::string line(const char* format, Values... values) {
 std::string bytes(double n) { return human_bytes(n); }
 std::string bytes(std::int64_t n) { return human_bytes(static_cast<double>(n)); }
 
-std::string held_as(const Plan& plan) { return plan.weights ? std::string(name(*plan.weights)) : "auto"; }
-
 }  // namespace
+
+RankSpread spread_of(std::vector<double> of_ranks) {
+  std::sort(of_ranks.begin(), of_ranks.end());
+  return {of_ranks.front(), of_ranks[of_ranks.size() / 2], of_ranks.back()};
+}
+
+Json to_json(const RankSpread& s) { return {{"min", s.min}, {"median", s.median}, {"max", s.max}}; }
+
+Json plan_json(const Layout& layout, const std::string& why) {
+  return {{"ffn", ffn_name(layout)}, {"attention", attention_name(layout)}, {"why", why}};
+}
+
+std::string held_as(const Plan& plan) { return plan.weights ? std::string(name(*plan.weights)) : "auto"; }
 
 RunFacts gather_facts(const Engine& engine, const Mesh& mesh) {
   RunFacts facts;
-  facts.compute = spread(mesh.gather(engine.seconds().compute));
-  facts.transfer = spread(mesh.gather(engine.seconds().transfer));
-  facts.wait = spread(mesh.gather(engine.seconds().wait));
-  facts.load_seconds = spread(mesh.gather(engine.load_seconds())).max;
+  facts.compute = spread_of(mesh.gather(engine.seconds().compute));
+  facts.transfer = spread_of(mesh.gather(engine.seconds().transfer));
+  facts.wait = spread_of(mesh.gather(engine.seconds().wait));
+  facts.load_seconds = spread_of(mesh.gather(engine.load_seconds())).max;
   facts.load_bytes = mesh.sum({engine.load_bytes()})[0];
   facts.peak_rss = mesh.max({peak_resident()})[0];
   for (const TrafficRow& row : engine.traffic()) {

@@ -13,6 +13,11 @@ struct RankSpread {
   double min = 0, median = 0, max = 0;
 };
 
+RankSpread spread_of(std::vector<double> of_ranks);
+Json to_json(const RankSpread& spread);
+Json plan_json(const Layout& layout, const std::string& why);
+std::string held_as(const Plan& plan);  // "int8"; "auto" where nothing was asked for
+
 // Numbers of all ranks together. Collective: every rank calls it.
 struct RunFacts {
   struct Traffic {

@@ -184,7 +184,10 @@ std::int64_t Weights::allot(const ModelFile& file, const Torus& torus, const Lay
     held_[{use.layer, use.weight}].shard = {type, shape.rows, shape.columns, nullptr};
     places.push_back(size);
     bytes_ += bytes_of(type, shape.rows, shape.columns);
-    if (!tensor.spec.is_vector) size += round_up(bytes_of(type, shape.rows, shape.columns), aligned);
+    if (tensor.spec.is_vector) continue;
+    size += round_up(bytes_of(type, shape.rows, shape.columns), aligned);
+    const bool looked_up = use.weight == Weight::pos_embed || (use.weight == Weight::embed && !file.config().tied);
+    if (!looked_up) bytes_of_products_ += bytes_of(type, shape.rows, shape.columns);
   }
   return size;
 }

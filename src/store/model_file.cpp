@@ -5,6 +5,7 @@
 
 #include "attributes.hpp"
 #include "facts.hpp"
+#include "made_up.hpp"
 #include "memory_file.hpp"
 #include "schema.hpp"
 #include "sealed_file.hpp"
@@ -118,7 +119,7 @@ struct ModelFile::State {
   ModelConfig config;
   TokenizerData tokenizer;
   std::vector<StoredTensor> tensors;
-  std::vector<std::vector<Stream>> streams;  // as many as tensors; one to three each
+  std::vector<std::vector<Stream>> streams;  // as many as tensors, one to three each; none where all is made up
   std::map<std::pair<Weight, int>, std::size_t> index;
   std::vector<HeldSpan> held = std::vector<HeldSpan>(3);
 
@@ -193,7 +194,19 @@ void ModelFile::State::read_bytes(const Stream& stream, HeldSpan& last, std::int
 }
 
 ModelFile::ModelFile(std::string path) : state_(std::make_unique<State>()) { state_->open(std::move(path)); }
+ModelFile::ModelFile() : state_(std::make_unique<State>()) {}
 ModelFile::~ModelFile() = default;
+
+std::unique_ptr<ModelFile> ModelFile::made_up(const ModelConfig& config, DType type) {
+  std::unique_ptr<ModelFile> file(new ModelFile);
+  State& s = *file->state_;
+  s.file.path = config.name;
+  s.config = config;
+  s.tensors = made_up_tensors(config, type);
+  for (std::size_t i = 0; i < s.tensors.size(); ++i)
+    s.index.emplace(std::pair(s.tensors[i].spec.weight, s.tensors[i].spec.layer), i);
+  return file;
+}
 
 const std::string& ModelFile::path() const { return state_->file.path; }
 const ModelConfig& ModelFile::config() const { return state_->config; }
@@ -219,6 +232,7 @@ void ModelFile::read_rows(const StoredTensor& tensor, std::int64_t first, std::i
   out.values.resize(static_cast<std::size_t>(count * out.value_bytes_per_row()));
   out.scale.resize(static_cast<std::size_t>(count * out.scales_per_row()));
   out.minimum.resize(has_minimum(out.type) ? out.scale.size() : 0);
+  if (s.streams.empty()) return make_up_rows(s.tensors[found->second], first, out);
   const std::vector<Stream>& parts = s.streams[found->second];
   for (std::size_t i = 0; i < parts.size(); ++i)
     s.read_bytes(parts[i], s.held[i], first * parts[i].part.row_bytes, part_bytes(out, i));

@@ -75,6 +75,9 @@ class Engine {
   double load_seconds() const { return load_seconds_; }
   std::int64_t load_bytes() const { return load_bytes_; }
   std::int64_t weight_bytes() const { return weights_->bytes(); }
+  std::int64_t bytes_of_products() const { return weights_->bytes_of_products(); }
+  // Of all sequences together, in the cut of decode.
+  std::int64_t cache_bytes_per_position() const { return cache_->bytes() / (plan_.context - plan_.prefix); }
   std::int64_t cache_bytes() const { return cache_->bytes() + (lanes_ ? lanes_->bytes() : 0); }
   std::int64_t prefix_bytes() const { return cache_->shared_bytes() + (lanes_ ? lanes_->shared_bytes() : 0); }
   DType held(const WeightUse& use) const { return weights_->matrix(use).type; }

@@ -36,6 +36,8 @@ class Weights {
   // The whole padded vector, on every chip.
   const float* vector(const WeightUse& use) const { return held(use).vector.data(); }
   std::int64_t bytes() const { return bytes_; }
+  // Of the matrices that products read in every pass: without tables that are only looked up.
+  std::int64_t bytes_of_products() const { return bytes_of_products_; }
 
  private:
   struct Held {
@@ -48,7 +50,7 @@ class Weights {
 
   std::map<std::pair<int, Weight>, Held> held_;
   Pages pages_;  // of all matrices
-  std::int64_t bytes_ = 0;
+  std::int64_t bytes_ = 0, bytes_of_products_ = 0;
 };
 
 }  // namespace tsrun

@@ -29,6 +29,8 @@ class ModelFile {
   // Refuses (exit 2) a file that is not HDF5, not a model, of a newer format version, damaged, or whose tensors
   // contradict its configuration.
   explicit ModelFile(std::string path);
+  // No file: a model of this configuration whose matrices are converted to `type`, with made-up values.
+  static std::unique_ptr<ModelFile> made_up(const ModelConfig& config, DType type);
   ModelFile(const ModelFile&) = delete;
   ModelFile& operator=(const ModelFile&) = delete;
   ~ModelFile();
@@ -54,6 +56,7 @@ class ModelFile {
   std::int64_t bytes_read() const;
 
  private:
+  ModelFile();
   struct State;
   std::unique_ptr<State> state_;
 };

@@ -1,0 +1,125 @@
+#include "tsrun/kernels/probe.hpp"
+
+#include <omp.h>
+#ifdef __x86_64__
+#include <immintrin.h>
+#endif
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+
+#include "tsrun/kernels/simd_level.hpp"
+
+namespace tsrun {
+namespace {
+
+double seconds_of(const auto& work) {
+  const auto start = std::chrono::steady_clock::now();
+  work();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+constexpr int chains = 16;  // independent sums: more than latency times width
+constexpr std::int64_t rounds = 400'000;
+
+// The instruction on `chains` registers, again and again.
+#ifdef __x86_64__
+#define TSRUN_PEAK(NAME, TARGET, REGISTER, VECTOR, ZERO, STEP) \
+  __attribute__((target(TARGET))) void NAME() {                \
+    VECTOR sums[chains], a = ZERO, b = ZERO;                   \
+    for (VECTOR & s : sums) s = ZERO;                          \
+    for (std::int64_t i = 0; i < rounds; ++i) {                \
+      _Pragma("GCC unroll 16") for (VECTOR & s : sums) {       \
+        s = STEP;                                              \
+        asm volatile("" : REGISTER(s));                        \
+      }                                                        \
+    }                                                          \
+  }
+TSRUN_PEAK(peak_sse2, "sse2", "+x", __m128, _mm_setzero_ps(), _mm_add_ps(s, _mm_mul_ps(a, b)))
+TSRUN_PEAK(peak_fma256, "avx2,fma", "+x", __m256, _mm256_setzero_ps(), _mm256_fmadd_ps(a, b, s))
+TSRUN_PEAK(peak_fma512, "avx512f", "+v", __m512, _mm512_setzero_ps(), _mm512_fmadd_ps(a, b, s))
+TSRUN_PEAK(peak_dpbf16, "avx512f,avx512bf16", "+v", __m512, _mm512_setzero_ps(),
+           _mm512_dpbf16_ps(s, (__m512bh)a, (__m512bh)b))
+TSRUN_PEAK(peak_dpbusd, "avx512f,avx512vnni", "+v", __m512i, _mm512_setzero_si512(), _mm512_dpbusd_epi32(s, a, b))
+#undef TSRUN_PEAK
+#else  // the vectors that the compiler takes by itself
+void peak_plain() {
+  using Vector = float __attribute__((vector_size(16)));
+  Vector sums[chains] = {}, a{}, b{};
+  for (std::int64_t i = 0; i < rounds; ++i) {
+    asm volatile("" : "+m"(a), "+m"(b));
+    for (Vector& s : sums) s += a * b;
+  }
+  asm volatile("" ::"m"(sums));
+}
+#endif
+
+struct Peak {
+  void (*run)();
+  double flops;  // of one instruction
+};
+
+Peak peak_of(DType type) {
+#ifdef __x86_64__
+  switch (simd_level()) {
+    case SimdLevel::avx512_bf16:
+      if (is_quantized(type)) return {peak_dpbusd, 128};
+      if (type == DType::bf16) return {peak_dpbf16, 64};
+      return {peak_fma512, 32};
+    case SimdLevel::avx512: return {peak_fma512, 32};
+    case SimdLevel::avx2: return {peak_fma256, 16};
+    case SimdLevel::portable: break;
+  }
+  static_cast<void>(type);
+  return {peak_sse2, 8};
+#else
+  static_cast<void>(type);
+  return {peak_plain, 8};
+#endif
+}
+
+// Some of what is read, as often as it takes: more than any cache holds.
+constexpr std::int64_t read_at_once = std::int64_t{256} << 20;
+
+}  // namespace
+
+double multiply_rate(DType weights) {
+  const Peak peak = peak_of(weights);
+  const double seconds = seconds_of([&peak] {
+#pragma omp parallel
+    peak.run();
+  });
+  return static_cast<double>(chains * rounds) * peak.flops * omp_get_max_threads() / seconds;
+}
+
+ReadProbe::ReadProbe(std::int64_t bytes)
+    : bytes_(bytes), of_thread_(static_cast<std::size_t>(omp_get_max_threads())) {
+#pragma omp parallel
+  {
+    Pages& mine = of_thread_[static_cast<std::size_t>(omp_get_thread_num())];
+    mine = Pages(std::min(bytes_, read_at_once));
+    std::memset(mine.data(), 1, static_cast<std::size_t>(mine.bytes()));
+  }
+}
+
+double ReadProbe::rate() const {
+  using Words = std::uint64_t __attribute__((vector_size(64), aligned(64)));
+  const std::int64_t times = std::max<std::int64_t>(1, bytes_ / read_at_once);
+  const double seconds = seconds_of([&] {
+#pragma omp parallel
+    {
+      const Pages& mine = of_thread_[static_cast<std::size_t>(omp_get_thread_num())];
+      const auto* const words = reinterpret_cast<const Words*>(mine.data());
+      const std::int64_t count = mine.bytes() / static_cast<std::int64_t>(sizeof(Words)) / 4 * 4;
+      Words sums[4] = {};
+      for (std::int64_t t = 0; t < times; ++t)
+        for (std::int64_t i = 0; i < count; i += 4)
+          for (int c = 0; c < 4; ++c) sums[c] += words[i + c];
+      asm volatile("" ::"m"(sums));
+    }
+  });
+  return static_cast<double>(times * std::min(bytes_, read_at_once) * std::ssize(of_thread_)) / seconds;
+}
+
+}  // namespace tsrun

@@ -1,0 +1,16 @@
+// Weights that are made up, for measurements: their speed is that of real ones, and nothing has to be on a disk.
+#pragma once
+
+#include <vector>
+
+#include "tsrun/store/model_file.hpp"
+
+namespace tsrun {
+
+// The tensors of a model whose matrices were converted to `type`.
+std::vector<StoredTensor> made_up_tensors(const ModelConfig& config, DType type);
+// Rows from `first` on into `out`, which has its shape: evenly spread around 0, so that a product has about the size of
+// what it is a product of; vectors are ones. A row's values depend on the tensor and the row alone.
+void make_up_rows(const StoredTensor& tensor, std::int64_t first, TensorRows& out);
+
+}  // namespace tsrun
