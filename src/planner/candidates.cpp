@@ -38,8 +38,10 @@ std::string why_not(const Candidate& c, const Work& work, const Chip& chip) {
 Candidate priced(const Choices& choices, const Work& work, const PassShape& shape, const Torus& torus,
                  const Layout& layout, DType weights, std::size_t chip, WalkLoads& walks) {
   Candidate c{torus, layout, weights, chip, {}, {}, {}, {}};
+  Layout held = layout;
+  held.group = is_grouped(weights) ? static_cast<int>(group_size) : 1;
   try {
-    c.pass = lower_pass(choices.config, choices.chips[chip], torus, layout, shape);
+    c.pass = lower_pass(choices.config, choices.chips[chip], torus, held, shape);
   } catch (const Error& error) {
     c.rejected = error.complaint().what;
     return c;
