@@ -1,11 +1,13 @@
 // tsrun inspect: what is in a model file.
 #include <iomanip>
 #include <iostream>
+#include <optional>
 
 #include "commands.hpp"
 #include "tsrun/core/text.hpp"
 #include "tsrun/engine/engine.hpp"
 #include "tsrun/store/model_file.hpp"
+#include "tsrun/tokenizer/chat_name.hpp"
 
 namespace tsrun::cli {
 namespace {
@@ -29,23 +31,41 @@ void print(const ModelFile& file) {
   const Json facts = to_json(c);
   for (const auto& [fact, value] : facts.items()) std::cout << "  " << std::left << std::setw(24) << fact << value.dump() << "\n";
   const TokenizerData& t = file.tokenizer();
-  std::cout << "tokenizer  " << word(t.kind) << ", " << t.tokens.size() << " tokens, "
-            << t.merges.size() << " merges" << (t.chat_template.empty() ? "" : ", with a chat template") << "\n";
+  std::cout << "tokenizer  " << word(t.kind) << ", " << t.tokens.size() << " tokens, " << t.merges.size() << " merges"
+            << (t.reason.empty() ? "" : ": " + t.reason) << "\n";
+  std::cout << "chat       " << (t.chat_template.empty() ? "no template" : "template " + chat_name(t.chat_template)) << "\n";
   for (const StoredTensor& tensor : file.tensors())
     std::cout << "  " << std::left << std::setw(28) << tensor.spec.path << std::setw(9) << name(tensor.type) << std::setw(18)
               << shape(tensor.spec).dump() << human_bytes(static_cast<double>(tensor.bytes())) << "\n";
 }
 
-void print_memory(const ModelFile& file, const Torus& torus) {
+// What a rank would hold: one sequence as long as the model was made for.
+Plan example_plan(const ModelFile& file, const Torus& torus) {
   Plan plan;
   plan.torus = torus;
   plan.prefill = plan.decode = parse_layout("ws2d/head");
   plan.context = file.config().context;
   plan.chunk = std::min<std::int64_t>(plan.chunk, plan.context);
-  const Memory m = predict_memory(file, plan);
+  return plan;
+}
+
+void print(const Memory& m, const Plan& plan) {
   const auto human = [](std::int64_t n) { return human_bytes(static_cast<double>(n)); };
-  std::cout << text("a rank of ", to_text(torus), " in ws2d/head, one sequence of ", plan.context, ": weights ", human(m.weights), ", cache ",
+  std::cout << text("a rank of ", to_text(plan.torus), " in ", to_text(plan.decode), ", one sequence of ", plan.context, ": weights ", human(m.weights), ", cache ",
                     human(m.kv), ", activations ", human(m.activations + m.staging), ", together ", human(m.peak()), "\n");
+}
+
+Json to_json(const Memory& m, const Plan& plan) {
+  return {{"mesh", {plan.torus.X, plan.torus.Y, plan.torus.Z}},
+          {"layout", to_text(plan.decode)},
+          {"sequences", plan.sequences},
+          {"context", plan.context},
+          {"kv_dtype", name(plan.kv)},
+          {"weights_bytes", m.weights},
+          {"kv_bytes", m.kv},
+          {"gathered_bytes", m.gathered},
+          {"activation_bytes", m.activations + m.staging},
+          {"predicted_peak_bytes", m.peak()}};
 }
 
 }  // namespace
@@ -68,9 +88,12 @@ int run_inspect(const Arguments& a, const Console& console) {
       progress.at(static_cast<double>(done) / static_cast<double>(std::max<std::int64_t>(1, all)), human_bytes(static_cast<double>(done)));
     });
   }
+  std::optional<Plan> plan;
+  if (const auto mesh = a.text("mesh")) plan = example_plan(file, parse_torus(*mesh));
+  const Memory memory = plan ? predict_memory(file, *plan) : Memory{};
   if (console.prints()) {
     print(file);
-    if (const auto mesh = a.text("mesh")) print_memory(file, parse_torus(*mesh));
+    if (plan) print(memory, *plan);
     if (verify) std::cout << "every checksum is right\n";
   }
   Json document = envelope("inspect", {});
@@ -82,7 +105,10 @@ int run_inspect(const Arguments& a, const Console& console) {
   const TokenizerData& t = file.tokenizer();
   document["tokenizer"] = {{"kind", word(t.kind)}, {"tokens", t.tokens.size()}, {"merges", t.merges.size()},
                            {"bos", t.bos ? Json(*t.bos) : Json()}, {"eos", t.eos ? Json(*t.eos) : Json()}, {"ends", t.ends},
-                           {"chat_template", !t.chat_template.empty()}};
+                           {"chat_template", !t.chat_template.empty()},
+                           {"chat_family", t.chat_template.empty() ? Json() : Json(chat_name(t.chat_template))},
+                           {"reason", t.reason.empty() ? Json() : Json(t.reason)}};
+  document["rank"] = plan ? to_json(memory, *plan) : Json();
   document["verified"] = verify ? Json(true) : Json();
   console.write(document);
   return 0;

@@ -3,6 +3,7 @@
 #include "jinja.hpp"
 #include "tsrun/core/error.hpp"
 #include "tsrun/core/text.hpp"
+#include "tsrun/tokenizer/chat_name.hpp"
 #include "utf8.hpp"
 
 namespace tsrun {
@@ -15,12 +16,6 @@ constexpr Family families[] = {{"chatml", "<|im_start|>"}, {"llama-3", "<|start_
                                {"mistral", "[INST]"},      {"gemma", "<start_of_turn>"},       {"phi-3", "<|end|>"}};
 
 constexpr const char* raw_form = "give the whole text that the model expects as a prompt, without --chat";
-
-std::string name_of(const std::string& source) {
-  for (const Family& family : families)
-    if (source.find(family.sign) != std::string::npos) return std::string(family.name);
-  return "of its own, " + shown(source.substr(0, source.find('\n')));
-}
 
 // What a template does to a text it does to whole characters.
 void require_utf8(std::string_view text, const char* what, const std::string& where) {
@@ -61,12 +56,18 @@ struct ChatTemplate::State {
   jinja::Dict tokens;  // bos_token, eos_token and so on
 };
 
+std::string chat_name(const std::string& source) {
+  for (const Family& family : families)
+    if (source.find(family.sign) != std::string::npos) return std::string(family.name);
+  return "of its own, " + shown(source.substr(0, source.find('\n')));
+}
+
 ChatTemplate::ChatTemplate(const TokenizerData& data, const std::string& where) {
   if (data.chat_template.empty())
     refuse({.what = "the model has no chat template", .where = where,
             .next = raw_form});
   require_utf8(data.chat_template, "the model's chat template", where);
-  const std::string name = name_of(data.chat_template);
+  const std::string name = chat_name(data.chat_template);
   try {
     state_.reset(new State{name, where, jinja::Template(data.chat_template), texts_of_tokens(data, where)});
   } catch (const jinja::Fault& fault) {

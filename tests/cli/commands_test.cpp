@@ -188,6 +188,14 @@ TEST_CASE("convert keeps types or makes them f32 and bf16, and inspect shows the
   CHECK(inspected["config"]["rope_pairing"] == "half");
   CHECK(inspected["tensors"].size() == converted["tensors"]);
   CHECK(inspected["tokenizer"]["kind"] == "none");
+  CHECK(inspected["rank"].is_null());
+  CHECK(inspected["tokenizer"]["chat_family"].is_null());
+  const Json rank = json_of(run("inspect " + model + " --mesh 2x2x2 --json -"))["rank"];
+  CHECK(rank["mesh"] == Json{2, 2, 2});
+  CHECK(rank["layout"] == "ws2d/head");
+  CHECK(rank["weights_bytes"].get<std::int64_t>() > 0);
+  CHECK(rank["predicted_peak_bytes"] == rank["weights_bytes"].get<std::int64_t>() + rank["kv_bytes"].get<std::int64_t>() +
+                                            rank["gathered_bytes"].get<std::int64_t>() + rank["activation_bytes"].get<std::int64_t>());
   CHECK(run("inspect " + model + " --mesh 2x2x2").out.find("a rank of 2x2x2") != std::string::npos);
   json_of(run("convert " + golden + "llama_gqa.gguf " + model + " --dtype bf16 --json -"));
   const Json rounded = json_of(run("inspect " + model + " --json -"));
