@@ -21,8 +21,7 @@ DType held_mostly(const ModelFile& file, const Plan& plan) {
 // middle of its growth.
 std::vector<Work> works_of(const Plan& plan, const RunWork& run) {
   const std::int64_t rows = std::min(plan.sequences, std::max<std::int64_t>(1, run.sequences));
-  const std::int64_t length = std::min(run.longest, plan.chunk);
-  const std::int64_t together = std::clamp<std::int64_t>(plan.pass_tokens / length, 1, rows);
+  const auto [together, length] = prefill_pass(plan, rows, run.longest);
   const std::int64_t passes = std::max<std::int64_t>(1, ceil_div(run.tokens, together * length));
   std::vector<Work> works = {
       {Phase::prefill, together, length, run.longest > length ? run.longest / 2 : 0, passes, plan.context}};
@@ -157,6 +156,11 @@ std::vector<Decision> fastest_runs(const Arguments& arguments, const ModelFile& 
                     .step_s = {}});
   }
   return best;
+}
+
+PrefillPass prefill_pass(const Plan& plan, std::int64_t sequences, std::int64_t tokens) {
+  const std::int64_t length = std::min(tokens, plan.chunk);
+  return {std::clamp<std::int64_t>(plan.pass_tokens / length, 1, sequences), length};
 }
 
 double predicted_pass_s(const ModelFile& file, const Plan& plan, Chip chip, const PassShape& shape) {

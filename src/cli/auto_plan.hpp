@@ -47,6 +47,12 @@ std::vector<Decision> fastest_runs(const Arguments& arguments, const ModelFile& 
                                    const RunWork& work, int ranks, const std::optional<Torus>& mesh,
                                    std::int64_t memory_bytes, std::size_t count);
 
+// The passes, all alike, in which the engine prefills prompts of so many tokens each (generate.hpp, next_pass).
+struct PrefillPass {
+  std::int64_t rows = 1, length = 1;  // sequences together, and tokens of each
+};
+PrefillPass prefill_pass(const Plan& plan, std::int64_t sequences, std::int64_t tokens);
+
 // A pass of the plan, priced as it is run.
 double predicted_pass_s(const ModelFile& file, const Plan& plan, Chip chip, const PassShape& shape);
 

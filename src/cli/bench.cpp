@@ -86,9 +86,8 @@ struct Sitting {
 
 // Of the passes that the test is made of, those of a prompt that takes several in the middle of it.
 double predicted_tokens_per_s(const Sitting& s, const Plan& plan, const BenchTest& test) {
-  const bool prefills = test.phase == Phase::prefill;
-  const std::int64_t length = prefills ? std::min(test.tokens, plan.chunk) : 1;
-  const std::int64_t rows = prefills ? std::clamp<std::int64_t>(plan.pass_tokens / length, 1, test.batch) : test.batch;
+  const auto [rows, length] =
+      test.phase == Phase::prefill ? prefill_pass(plan, test.batch, test.tokens) : PrefillPass{test.batch, 1};
   const std::int64_t context = test.depth + (test.tokens - length) / 2;
   const double pass_s = predicted_pass_s(s.job.file(), plan, s.chip,
                                          PassShape::uniform(test.phase, rows, length, context, Output::greedy));
