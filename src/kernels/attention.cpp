@@ -39,7 +39,7 @@ namespace {
 
 constexpr std::int64_t panel = KvLayer::key_panel;
 // Queries that go together through a head's keys: those of all heads that share them, of as many tokens as fit.
-constexpr std::int64_t most_queries = 16;
+constexpr std::int64_t most_queries = 32;
 
 // Query heads [first, end) read this slot.
 struct HeadGroup {
@@ -82,7 +82,7 @@ class QueryTile {
   std::int64_t n_ = 0, first_token_ = 0;
   std::vector<Seen> seen_;
   std::vector<float> queries_, scores_, outputs_, largest_, sums_;
-  std::vector<float> keys_, values_;  // of a block: [panel][Q][16], [position][Q]
+  std::vector<float> keys_, values_;  // of a block: [Q][position], [position][Q]
   std::vector<float> odd_panel_;
 };
 
@@ -120,15 +120,15 @@ void QueryTile::widen_from(const KvLayer& layer, std::int64_t sequence, std::int
     const std::byte* const keys = layer.keys(sequence, heads_.slot, at);
     const std::int64_t begin = std::max(at, own), end = std::min(at + panel, own + count), to = in_block + begin - own;
     if (to % panel == begin - at && (end - begin == panel || begin == at)) {
-      kernels_.widen_keys(layer.type(), Q, layer.panel_positions(at), keys, keys_.data() + to / panel * panel * Q);
+      kernels_.widen_keys(layer.type(), Q, layer.panel_positions(at), keys, keys_.data() + to / panel * panel);
       continue;
     }
     kernels_.widen_keys(layer.type(), Q, layer.panel_positions(at), keys, odd_panel_.data());
     for (std::int64_t p = begin; p < end; ++p) {
       const std::int64_t place = in_block + p - own;
       for (std::int64_t c = 0; c < Q; ++c)
-        keys_[static_cast<std::size_t>(place / panel * panel * Q + c * panel + place % panel)] =
-            odd_panel_[static_cast<std::size_t>(c * panel + p - at)];
+        keys_[static_cast<std::size_t>(c * attention_block + place)] =
+            odd_panel_[static_cast<std::size_t>(c * attention_block + p - at)];
     }
   }
 }
@@ -144,9 +144,8 @@ void QueryTile::widen_block(std::int64_t first, std::int64_t count) {
 void QueryTile::add_block(std::int64_t first, std::int64_t count) {
   const std::int64_t Q = shape_.Q;
   widen_block(first, count);
-  for (std::int64_t p = 0; p < count; p += panel)
-    kernels_.products(queries_.data(), n_, Q, Q, keys_.data() + p * Q, panel, false, scores_.data() + p,
-                      attention_block);
+  kernels_.products(queries_.data(), n_, Q, Q, keys_.data(), attention_block, round_up(count, panel), false,
+                    scores_.data(), attention_block);
   for (std::int64_t i = 0; i < n_; ++i) {
     const auto at = static_cast<std::size_t>(i);
     float* const scores = scores_.data() + i * attention_block;
@@ -164,7 +163,7 @@ void QueryTile::add_block(std::int64_t first, std::int64_t count) {
     sums_[at] = sums_[at] * factor + kernels_.exponentials(scores, most);
     if (factor != 1) std::for_each_n(outputs_.begin() + i * Q, Q, [factor](float& v) { v *= factor; });
   }
-  kernels_.products(scores_.data(), n_, attention_block, count, values_.data(), Q, true, outputs_.data(), Q);
+  kernels_.products(scores_.data(), n_, attention_block, count, values_.data(), Q, Q, true, outputs_.data(), Q);
 }
 
 void QueryTile::run(const AttentionShape& shape, const AttentionRow& row, const HeadGroup& heads,
@@ -178,7 +177,7 @@ void QueryTile::run(const AttentionShape& shape, const AttentionRow& row, const 
   n_ = tokens * each;
   grow(keys_, attention_block * Q);
   grow(values_, attention_block * Q);
-  grow(odd_panel_, panel * Q);
+  grow(odd_panel_, attention_block * Q);
   take_queries(q, stride);
   const std::int64_t reach = seen_.back().end;
   for (std::int64_t block = seen_.front().begin / attention_block * attention_block; block < reach;

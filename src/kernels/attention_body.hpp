@@ -1,5 +1,6 @@
 // The kernels of attention_kernels.hpp, written once with the compiler's vectors and compiled once per instruction set.
 #include <limits>
+#include <type_traits>
 
 #include "attention_kernels.hpp"
 #include "tsrun/core/dtype.hpp"
@@ -32,7 +33,7 @@ void widen_full_panel(std::int64_t Q, const std::byte* panel, float* to) {
       for (std::int64_t c = 0; c < count; ++c) {
         Floats key = widened<type>(panel + (c * key_panel + v) * width);
         if constexpr (type == DType::int8) key *= scale;
-        std::memcpy(to + (first + c) * key_panel + v, &key, sizeof key);
+        std::memcpy(to + (first + c) * attention_block + v, &key, sizeof key);
       }
     }
     panel += count * key_panel * width + (type == DType::int8 ? 2 * key_panel : 0);
@@ -56,7 +57,7 @@ void widen_key_panel(std::int64_t Q, std::int64_t positions, const std::byte* pa
     if (scales > 0)
       std::memcpy(full + count * key_panel * width, panel + count * positions * width,
                   static_cast<std::size_t>(2 * positions));
-    widen_full_panel<type>(count, full, to + first * key_panel);
+    widen_full_panel<type>(count, full, to + first * attention_block);
     panel += positions * (count * width + 2 * scales);
   }
 }
@@ -104,77 +105,62 @@ void widen_values(DType type, std::int64_t Q, std::int64_t count, const std::byt
 // ---- products ----
 
 template <int rows, int vectors>
-inline void product_tile(const float* a, std::int64_t a_stride, std::int64_t depth, const float* b, std::int64_t width,
-                         bool onto, float* out, std::int64_t out_stride) {
+inline void product_tile(const float* a, std::int64_t a_stride, std::int64_t depth, const float* b,
+                         std::int64_t b_stride, bool onto, float* out, std::int64_t out_stride) {
   Floats sums[rows][vectors];
+#pragma GCC unroll 8
   for (int r = 0; r < rows; ++r)
+#pragma GCC unroll 4
     for (int v = 0; v < vectors; ++v) sums[r][v] = onto ? load<Floats>(out + r * out_stride + v * lanes) : Floats{};
   for (std::int64_t s = 0; s < depth; ++s) {
     Floats bv[vectors];
 #pragma GCC unroll 4
-    for (int v = 0; v < vectors; ++v) bv[v] = load<Floats>(b + s * width + v * lanes);
-#pragma GCC unroll 4
+    for (int v = 0; v < vectors; ++v) bv[v] = load<Floats>(b + s * b_stride + v * lanes);
+#pragma GCC unroll 8
     for (int r = 0; r < rows; ++r) {
       const Floats av = Floats{} + a[r * a_stride + s];
 #pragma GCC unroll 4
       for (int v = 0; v < vectors; ++v) sums[r][v] = multiply_add(av, bv[v], sums[r][v]);
     }
   }
+#pragma GCC unroll 8
   for (int r = 0; r < rows; ++r)
+#pragma GCC unroll 4
     for (int v = 0; v < vectors; ++v) std::memcpy(out + r * out_stride + v * lanes, &sums[r][v], sizeof(Floats));
 }
 
 template <int rows>
-void product_rows(const float* a, std::int64_t a_stride, std::int64_t depth, const float* b, std::int64_t width,
-                  bool onto, float* out, std::int64_t out_stride) {
+void product_rows(const float* a, std::int64_t a_stride, std::int64_t depth, const float* b, std::int64_t b_stride,
+                  std::int64_t width, bool onto, float* out, std::int64_t out_stride) {
   constexpr int vectors = rows == 1 ? 4 : 2;
   std::int64_t c = 0;
   for (; c + vectors * lanes <= width; c += vectors * lanes)
-    product_tile<rows, vectors>(a, a_stride, depth, b + c, width, onto, out + c, out_stride);
+    product_tile<rows, vectors>(a, a_stride, depth, b + c, b_stride, onto, out + c, out_stride);
   for (; c + lanes <= width; c += lanes)
-    product_tile<rows, 1>(a, a_stride, depth, b + c, width, onto, out + c, out_stride);
+    product_tile<rows, 1>(a, a_stride, depth, b + c, b_stride, onto, out + c, out_stride);
   for (int r = 0; r < rows && c < width; ++r)
     for (std::int64_t last = c; last < width; ++last) {  // one number in a vector, so that it is added up as the others
       Floats sum = onto ? Floats{} + out[r * out_stride + last] : Floats{};
       for (std::int64_t s = 0; s < depth; ++s)
-        sum = multiply_add(Floats{} + a[r * a_stride + s], Floats{} + b[s * width + last], sum);
+        sum = multiply_add(Floats{} + a[r * a_stride + s], Floats{} + b[s * b_stride + last], sum);
       out[r * out_stride + last] = sum[0];
     }
 }
 
 void products(const float* a, std::int64_t n, std::int64_t a_stride, std::int64_t depth, const float* b,
-              std::int64_t width, bool onto, float* out, std::int64_t out_stride) {
+              std::int64_t b_stride, std::int64_t width, bool onto, float* out, std::int64_t out_stride) {
+  constexpr int most = vector_bytes == 64 ? 8 : 4;  // sums of two vectors each, with what they meet, in registers
   std::int64_t i = 0;
-  for (; i + 4 <= n; i += 4)
-    product_rows<4>(a + i * a_stride, a_stride, depth, b, width, onto, out + i * out_stride, out_stride);
-  for (; i < n; ++i)
-    product_rows<1>(a + i * a_stride, a_stride, depth, b, width, onto, out + i * out_stride, out_stride);
+  const auto take = [&](auto rows) {
+    for (; i + rows <= n; i += rows)
+      product_rows<rows>(a + i * a_stride, a_stride, depth, b, b_stride, width, onto, out + i * out_stride, out_stride);
+  };
+  take(std::integral_constant<int, most>{});
+  take(std::integral_constant<int, 4>{});
+  take(std::integral_constant<int, 1>{});
 }
 
 // ---- exponentials ----
-
-// 2^x for x <= 0, within 2e-7 of it and exactly 1 at 0; 0 below 2^-126. x = n + f with f in [-1/2, 1/2]; 2^f by its
-// series, whose terms beyond (f ln 2)^7 / 7! are below a float's last bit.
-inline Floats exp2_of(Floats x) {
-  const Ints vanishes = x < -126.0F;
-  x = vanishes ? Floats{} - 126.0F : x;
-  constexpr float to_whole = 0x1.8p23F;  // a sum with it has the whole number, to nearest, in its low bits
-  const Floats shifted = x + to_whole;
-  const Floats f = (x - (shifted - to_whole)) * 0.693147180559945F;
-  Floats p = Floats{} + 1.0F / 5040;
-  for (const float term : {1.0F / 720, 1.0F / 120, 1.0F / 24, 1.0F / 6, 0.5F, 1.0F, 1.0F})
-    p = multiply_add(p, f, Floats{} + term);
-  const Ints power = (Ints(shifted) << 23);
-  return vanishes ? Floats{} : Floats(Ints(p) + power);
-}
-
-float sum_of(const Floats& v) {
-  float part[lanes];
-  std::memcpy(part, &v, sizeof part);
-  for (int half = lanes / 2; half > 0; half /= 2)
-    for (int i = 0; i < half; ++i) part[i] += part[i + half];
-  return part[0];
-}
 
 float largest(const float* scores) {
   Floats most = load<Floats>(scores);

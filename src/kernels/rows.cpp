@@ -3,46 +3,56 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numbers>
+
+#include "row_kernels.hpp"
 
 namespace tsrun {
+
+namespace simd_portable {
+extern const RowKernels rows;
+}
+#ifdef TSRUN_X86
+namespace simd_avx2 {
+extern const RowKernels rows;
+}
+namespace simd_avx512 {
+extern const RowKernels rows;
+}
+#endif
+
+const RowKernels& row_kernels(SimdLevel level) {
+#ifdef TSRUN_X86
+  if (level >= SimdLevel::avx512) return simd_avx512::rows;
+  if (level == SimdLevel::avx2) return simd_avx2::rows;
+#endif
+  static_cast<void>(level);
+  return simd_portable::rows;
+}
+
 namespace {
 
-constexpr float minus_infinity = -std::numeric_limits<float>::infinity();
+// Numbers below which waking the threads takes longer than the work.
+constexpr std::int64_t worth_threads = 1 << 16;
 
-float act(Activation activation, float v) {
-  switch (activation) {
-    case Activation::silu: return v / (1 + std::exp(-v));
-    case Activation::gelu: return 0.5F * v * (1 + std::erf(v * static_cast<float>(std::numbers::sqrt2 / 2)));
-    case Activation::gelu_tanh: {
-      const float inner = static_cast<float>(std::numbers::sqrt2 * std::numbers::inv_sqrtpi) * (v + 0.044715F * v * v * v);
-      return 0.5F * v * (1 + std::tanh(inner));
-    }
-    case Activation::relu: return std::max(v, 0.0F);
-  }
-  return v;
-}
+constexpr float minus_infinity = -std::numeric_limits<float>::infinity();
 
 }  // namespace
 
 void row_sums(const float* x, std::int64_t rows, std::int64_t width, float* sums) {
-  for (std::int64_t r = 0; r < rows; ++r) {
-    double sum = 0;
-    for (std::int64_t i = 0; i < width; ++i) sum += x[r * width + i];
-    sums[r] = static_cast<float>(sum);
-  }
+  const RowKernels& kernels = row_kernels(simd_level());
+#pragma omp parallel for if (rows * width > worth_threads)
+  for (std::int64_t r = 0; r < rows; ++r) sums[r] = kernels.sum(x + r * width, width);
 }
 
 void row_square_sums(const float* x, std::int64_t rows, std::int64_t width, float* sums) {
-  for (std::int64_t r = 0; r < rows; ++r) {
-    double sum = 0;
-    for (std::int64_t i = 0; i < width; ++i) sum += static_cast<double>(x[r * width + i]) * x[r * width + i];
-    sums[r] = static_cast<float>(sum);
-  }
+  const RowKernels& kernels = row_kernels(simd_level());
+#pragma omp parallel for if (rows * width > worth_threads)
+  for (std::int64_t r = 0; r < rows; ++r) sums[r] = kernels.sum_squares(x + r * width, width);
 }
 
 void center_rows(const float* x, const float* sums, std::int64_t rows, std::int64_t width, std::int64_t real,
                  std::int64_t E, float* out) {
+#pragma omp parallel for if (rows * width > worth_threads)
   for (std::int64_t r = 0; r < rows; ++r) {
     const float mean = sums[r] / static_cast<float>(E);
     for (std::int64_t i = 0; i < real; ++i) out[r * width + i] = x[r * width + i] - mean;
@@ -52,6 +62,7 @@ void center_rows(const float* x, const float* sums, std::int64_t rows, std::int6
 
 void norm_rows(const float* x, const float* squares, std::int64_t rows, std::int64_t width, std::int64_t E, double epsilon,
                const float* scale, const float* bias, float* out) {
+#pragma omp parallel for if (rows * width > worth_threads)
   for (std::int64_t r = 0; r < rows; ++r) {
     const auto factor = static_cast<float>(1 / std::sqrt(static_cast<double>(squares[r]) / static_cast<double>(E) + epsilon));
     for (std::int64_t i = 0; i < width; ++i) out[r * width + i] = x[r * width + i] * factor * scale[i];
@@ -69,17 +80,22 @@ void rms_norm_rows(float* x, std::int64_t rows, std::int64_t width, double epsil
 }
 
 void add_bias(float* x, std::int64_t rows, std::int64_t width, const float* bias) {
+#pragma omp parallel for if (rows * width > worth_threads)
   for (std::int64_t r = 0; r < rows; ++r)
     for (std::int64_t i = 0; i < width; ++i) x[r * width + i] += bias[i];
 }
 
 void add_to(float* x, const float* y, std::int64_t count) {
+#pragma omp parallel for if (count > worth_threads)
   for (std::int64_t i = 0; i < count; ++i) x[i] += y[i];
 }
 
 void activate(Activation activation, const float* gate, float* in, std::int64_t count) {
-#pragma omp parallel for if (count > 16384)
-  for (std::int64_t i = 0; i < count; ++i) in[i] = gate != nullptr ? act(activation, gate[i]) * in[i] : act(activation, in[i]);
+  const RowKernels& kernels = row_kernels(simd_level());
+  constexpr std::int64_t piece = 4096;  // of both, in the first cache
+#pragma omp parallel for if (count > worth_threads / 8)
+  for (std::int64_t i = 0; i < count; i += piece)
+    kernels.activate(activation, gate == nullptr ? nullptr : gate + i, in + i, std::min(piece, count - i));
 }
 
 std::int64_t VocabularyPart::real() const { return std::clamp<std::int64_t>(V - first, 0, width); }

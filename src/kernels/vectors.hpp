@@ -50,5 +50,29 @@ inline Floats half_to_float(const std::byte* from) {
 #endif
 }
 
+// 2^x for x <= 0, within 2e-7 of it and exactly 1 at 0; 0 below 2^-126. x = n + f with f in [-1/2, 1/2]; 2^f by its
+// series, whose terms beyond (f ln 2)^7 / 7! are below a float's last bit.
+inline Floats exp2_of(Floats x) {
+  const Ints vanishes = x < -126.0F;
+  x = vanishes ? Floats{} - 126.0F : x;
+  constexpr float to_whole = 0x1.8p23F;  // a sum with it has the whole number, to nearest, in its low bits
+  const Floats shifted = x + to_whole;
+  const Floats f = (x - (shifted - to_whole)) * 0.693147180559945F;
+  Floats p = Floats{} + 1.0F / 5040;
+  for (const float term : {1.0F / 720, 1.0F / 120, 1.0F / 24, 1.0F / 6, 0.5F, 1.0F, 1.0F})
+    p = multiply_add(p, f, Floats{} + term);
+  const Ints power = (Ints(shifted) << 23);
+  return vanishes ? Floats{} : Floats(Ints(p) + power);
+}
+
+// Of all lanes, by halves.
+inline float sum_of(const Floats& v) {
+  float part[lanes];
+  std::memcpy(part, &v, sizeof part);
+  for (int half = lanes / 2; half > 0; half /= 2)
+    for (int i = 0; i < half; ++i) part[i] += part[i + half];
+  return part[0];
+}
+
 }  // namespace
 }  // namespace tsrun::TSRUN_SIMD_LEVEL

@@ -1,6 +1,7 @@
 // The rows between products and attention against plain loops in double.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -9,6 +10,73 @@
 
 using namespace tsrun;
 using tsrun::test::random_floats;
+
+namespace {
+
+double exact(Activation activation, double v) {
+  switch (activation) {
+    case Activation::silu: return v / (1 + std::exp(-v));
+    case Activation::gelu: return v / 2 * std::erfc(-v / std::sqrt(2.0));
+    case Activation::gelu_tanh: return v / 2 * (1 + std::tanh(std::sqrt(2 / 3.14159265358979323846) * (v + 0.044715 * v * v * v)));
+    case Activation::relu: return std::max(v, 0.0);
+  }
+  return 0;
+}
+
+}  // namespace
+
+TEST_CASE("activations are those of the formulas, gated or not, small and large, whatever the length and the place") {
+  for (const Activation activation : {Activation::silu, Activation::gelu, Activation::gelu_tanh, Activation::relu})
+    for (const std::int64_t count : {1, 3, 4, 7, 15, 16, 17, 31, 33, 70, 5000}) {
+      std::vector<float> v = random_floats(count, 3), gate = random_floats(count, 4);
+      for (std::size_t i = 0; i < v.size(); ++i) {
+        v[i] *= i % 3 == 0 ? 1.0F : i % 3 == 1 ? 20.0F : 1e-3F;
+        gate[i] *= i % 2 == 0 ? 1.0F : 100.0F;
+      }
+      std::vector<float> plain = v, gated = v, alone = {v.back()};
+      activate(activation, nullptr, plain.data(), count);
+      activate(activation, gate.data(), gated.data(), count);
+      activate(activation, nullptr, alone.data(), 1);
+      for (std::size_t i = 0; i < v.size(); ++i) {
+        CAPTURE(v[i]);
+        CAPTURE(gate[i]);
+        const double x = v[i], g = gate[i];
+        CHECK(std::abs(plain[i] - exact(activation, x)) <= 3e-7 * std::abs(x));
+        CHECK(std::abs(gated[i] - exact(activation, g) * x) <= 3e-7 * std::abs(g * x));
+      }
+      CHECK(alone[0] == plain.back());
+    }
+  float special[] = {std::nanf(""), 1e30F, -1e4F};
+  for (const Activation activation : {Activation::silu, Activation::gelu, Activation::gelu_tanh, Activation::relu}) {
+    float out[3];
+    std::copy_n(special, 3, out);
+    activate(activation, nullptr, out, 3);
+    CHECK(std::isnan(out[0]));
+    CHECK(out[1] == 1e30F);
+    CHECK(out[2] == 0);
+  }
+}
+
+TEST_CASE("sums of rows, and of their squares, are those in double") {
+  for (const std::int64_t width : {1, 5, 15, 16, 17, 63, 64, 65, 130, 2048}) {
+    const std::int64_t rows = 5;
+    const auto x = random_floats(rows * width, 11);
+    std::vector<float> sums(rows), squares(rows), last(1);
+    row_sums(x.data(), rows, width, sums.data());
+    row_square_sums(x.data(), rows, width, squares.data());
+    for (std::int64_t r = 0; r < rows; ++r) {
+      double sum = 0, square = 0, size = 0;
+      for (std::int64_t i = 0; i < width; ++i) {
+        const double v = x[static_cast<std::size_t>(r * width + i)];
+        sum += v, size += std::abs(v), square += v * v;
+      }
+      CHECK(std::abs(sums[static_cast<std::size_t>(r)] - sum) <= 1e-6 * size);
+      CHECK(squares[static_cast<std::size_t>(r)] == doctest::Approx(square).epsilon(1e-6));
+    }
+    row_square_sums(x.data() + (rows - 1) * width, 1, width, last.data());
+    CHECK(last[0] == squares.back());
+  }
+}
 
 TEST_CASE("the best id of the vocabulary is real, and the smallest of equals") {
   const float logits[] = {1, 7, 7, 3, 99};
