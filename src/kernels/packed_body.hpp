@@ -2,7 +2,7 @@
 //
 // A tile of the product stays in registers while a chunk of the contracted dimension streams by. An element is one
 // chain of sums in the order of the columns, whatever tile it falls in and whatever chunks there are: the chain
-// continues from what y holds.
+// continues from the sums before.
 #include <array>
 #include <bit>
 #include <cstring>
@@ -51,13 +51,14 @@ struct Sums {
 #pragma GCC unroll 16
     for (int r = 0; r < rows; ++r)
 #pragma GCC unroll 8
-      for (int c = 0; c < vectors; ++c) v[r][c] = t.onto ? load<Floats>(t.y + r * t.y_stride + c * lanes) : Floats{};
+      for (int c = 0; c < vectors; ++c)
+        v[r][c] = t.from != nullptr ? load<Floats>(t.from + r * t.from_stride + c * lanes) : Floats{};
   }
   void store(const Tile& t) const {
 #pragma GCC unroll 16
     for (int r = 0; r < rows; ++r)
 #pragma GCC unroll 8
-      for (int c = 0; c < vectors; ++c) std::memcpy(t.y + r * t.y_stride + c * lanes, &v[r][c], sizeof v[r][c]);
+      for (int c = 0; c < vectors; ++c) std::memcpy(t.to + r * t.to_stride + c * lanes, &v[r][c], sizeof v[r][c]);
   }
 };
 
@@ -217,7 +218,8 @@ void tile_of(int rows, int panels, const Tile& t) {
   for (int p = 0; p < panels; ++p) {
     one[row](next);
     next.w += t.panel_bytes;
-    next.y += panel_rows;
+    if (next.from != nullptr) next.from += panel_rows;
+    next.to += panel_rows;
   }
 }
 

@@ -29,7 +29,7 @@ constexpr std::int64_t form_padded(Form f, std::int64_t columns) {
 constexpr std::int64_t form_bytes(Form f, std::int64_t columns) {
   return f == Form::int8 ? columns / group_size * (group_size + 8) : columns / form_columns_per_word(f) * 4;
 }
-constexpr std::int64_t chunk_columns(Form f) { return 128 * form_columns_per_word(f); }
+constexpr std::int64_t chunk_columns(Form f) { return 512 * form_columns_per_word(f); }
 
 // rows x (panels * 16) of a product, over one chunk of columns.
 struct Tile {
@@ -38,9 +38,11 @@ struct Tile {
   std::int64_t panel_bytes;  // from one panel to the next
   std::int64_t scales;       // int8_channel: bytes from w to the panel's scales
   std::int64_t columns;
-  float* y;
-  std::int64_t y_stride;
-  bool onto;                 // added to what is in y
+  // The sums before this chunk (null: zeros) and with it, rows so many floats apart.
+  const float* from;
+  std::int64_t from_stride;
+  float* to;
+  std::int64_t to_stride;
 };
 
 inline constexpr int most_tile_panels = 2;

@@ -1,6 +1,7 @@
 // What is cut how: threads take pairs of panels (and runs of rows where the panels are few); in a pair, chunk after
 // chunk of columns meets all blocks of rows, so that the weights of a chunk are read from memory once and then from
-// the first cache, and activations stream past them.
+// the first cache, and activations stream past them. The sums of a pair lie side by side until they are complete: in
+// y, whose rows are often a large power of two apart, they would fight for the same lines of a cache.
 #include "tsrun/kernels/product.hpp"
 
 #include <omp.h>
@@ -36,70 +37,61 @@ struct Product {
   bool onto;
 
   const PackedView& first_block() const { return blocks.front(); }
-  // Full panels of one block: from `w` on, columns of x from that block's first.
-  void chunks(const std::byte* w, int panels, std::int64_t block, std::int64_t first, std::int64_t last, float* to,
-              std::int64_t to_stride) const;
-  // Panels [panel, panel + panels) for the blocks of rows [first, last).
+  // Panels [panel, panel + panels) for the blocks of rows [first, last): full ones, or one that is not.
   void strip(std::int64_t panel, int panels, std::int64_t first, std::int64_t last) const;
-  // A panel that is not full.
-  void odd_strip(std::int64_t panel, std::int64_t first, std::int64_t last) const;
 };
 
-void Product::chunks(const std::byte* w, int panels, std::int64_t block, std::int64_t first, std::int64_t last,
-                     float* to, std::int64_t to_stride) const {
-  const DType type = first_block().type;
-  const std::int64_t columns = form_padded(form, first_block().columns), step = chunk_columns(form);
-  const std::int64_t wide = full({type, panel_rows, first_block().columns}).columns;
-  const std::int64_t panel_bytes = bytes_of(type, panel_rows, wide);
-  const bool per_channel = type == DType::int8_channel;
-  const std::byte* const block_x = x + block * row_blocks.rows * form_bytes(form, columns);
-  for (std::int64_t c = 0; c < columns; c += step) {
-    const std::int64_t here = std::min(step, columns - c);
-    const std::int64_t at = per_channel ? c * panel_rows : bytes_of(type, panel_rows, c);
-    const std::byte* const chunk_x = block_x + row_blocks.rows * form_bytes(form, c);
-    for (std::int64_t b = first; b < last; ++b) {
-      const std::int64_t row = row_blocks.first(b);
-      kernels.tile(type, row_blocks.size(b), panels,
-                   {.x = chunk_x + row * form_bytes(form, here),
-                    .w = w + at,
-                    .panel_bytes = panel_bytes,
-                    .scales = wide * panel_rows - at,
-                    .columns = std::min(here, wide - c),
-                    .y = to + (row - row_blocks.first(first)) * to_stride,
-                    .y_stride = to_stride,
-                    .onto = onto || block > 0 || c > 0});
-    }
-  }
-}
-
 void Product::strip(std::int64_t panel, int panels, std::int64_t first, std::int64_t last) const {
-  for (std::int64_t block = 0; block < std::ssize(blocks); ++block)
-    chunks(panel_data(blocks[static_cast<std::size_t>(block)], panel), panels, block, first, last,
-           y + row_blocks.first(first) * y_stride + panel * panel_rows, y_stride);
-}
-
-void Product::odd_strip(std::int64_t panel, std::int64_t first, std::int64_t last) const {
-  thread_local std::vector<std::byte> weights;
-  thread_local std::vector<float> results;
-  const Panel narrow = panel_of(first_block(), panel);
-  const std::int64_t row = row_blocks.first(first), rows = row_blocks.first(last) - row;
+  thread_local std::vector<float> between;
+  thread_local std::vector<std::byte> widened;
   const auto grow = [](auto& buffer, std::int64_t size) {
     if (std::ssize(buffer) < size) buffer.resize(static_cast<std::size_t>(size));
   };
-  grow(weights, full(narrow).bytes());
-  grow(results, rows * panel_rows);
+  const Panel shape = panel_of(first_block(), panel + panels - 1), wide = full(shape);
+  const bool odd = !is_full(shape);  // a panel that is not full has its sums apart, too
+  const DType type = first_block().type;
+  const std::int64_t columns = form_padded(form, first_block().columns), step = chunk_columns(form);
+  const std::int64_t row = row_blocks.first(first), rows = row_blocks.first(last) - row, width = panels * panel_rows;
   float* const out = y + row * y_stride + panel * panel_rows;
-  for (std::int64_t r = 0; r < rows && onto; ++r)
-    std::copy_n(out + r * y_stride, narrow.rows, results.data() + r * panel_rows);
+  grow(between, rows * width);
+  if (odd) grow(widened, wide.bytes());
+  for (std::int64_t r = 0; r < rows && odd && onto; ++r)
+    std::copy_n(out + r * y_stride, shape.rows, between.data() + r * width);
+
   for (std::int64_t block = 0; block < std::ssize(blocks); ++block) {
-    widen(narrow, panel_data(blocks[static_cast<std::size_t>(block)], panel), weights.data());
-    chunks(weights.data(), 1, block, first, last, results.data(), panel_rows);
+    const std::byte* w = panel_data(blocks[static_cast<std::size_t>(block)], panel);
+    if (odd) widen(shape, w, widened.data()), w = widened.data();
+    const std::byte* const block_x = x + block * row_blocks.rows * form_bytes(form, columns);
+    for (std::int64_t c = 0; c < columns; c += step) {
+      const std::int64_t here = std::min(step, columns - c);
+      const std::int64_t at = type == DType::int8_channel ? c * panel_rows : bytes_of(type, panel_rows, c);
+      const bool is_first = block == 0 && c == 0, is_last = block + 1 == std::ssize(blocks) && c + step >= columns;
+      for (std::int64_t b = first; b < last; ++b) {
+        const std::int64_t above = row_blocks.first(b), in_strip = above - row;
+        float* const apart = between.data() + in_strip * width;
+        float* const there = out + in_strip * y_stride;
+        const bool from_there = is_first && !odd, to_there = is_last && !odd;
+        kernels.tile(type, row_blocks.size(b), panels,
+                     {.x = block_x + row_blocks.rows * form_bytes(form, c) + above * form_bytes(form, here),
+                      .w = w + at,
+                      .panel_bytes = wide.bytes(),
+                      .scales = wide.columns * panel_rows - at,
+                      .columns = std::min(here, wide.columns - c),
+                      .from = is_first && !onto ? nullptr : from_there ? there : apart,
+                      .from_stride = from_there ? y_stride : width,
+                      .to = to_there ? there : apart,
+                      .to_stride = to_there ? y_stride : width});
+      }
+    }
   }
-  for (std::int64_t r = 0; r < rows; ++r) std::copy_n(results.data() + r * panel_rows, narrow.rows, out + r * y_stride);
+  for (std::int64_t r = 0; r < rows && odd; ++r)
+    std::copy_n(between.data() + r * width, shape.rows, out + r * y_stride);
 }
 
 // Work below which waking the threads takes longer than doing it.
 constexpr std::int64_t worth_threads = 1 << 16;
+// Work, again in multiply-adds, that takes much longer than to ask for the next.
+constexpr std::int64_t worth_taking = 1 << 21;
 
 }  // namespace
 
@@ -155,15 +147,17 @@ void multiply(Activations& x, std::span<const PackedView> blocks, float* y, std:
   const std::int64_t threads = omp_get_max_threads();
   // A pair with all rows is one task, unless that leaves threads without.
   const std::int64_t cuts = std::clamp<std::int64_t>(4 * threads / pairs, 1, row_blocks.count);
-  const std::int64_t grain = std::max<std::int64_t>(1, pairs * cuts / (8 * threads));
+  // Tasks that are taken together, so that taking them costs little beside doing them.
+  const std::int64_t grain =
+      std::clamp<std::int64_t>(worth_taking * cuts / (x.rows_ * x.columns_ * most_tile_panels * panel_rows), 1,
+                               std::max<std::int64_t>(1, pairs * cuts / (4 * threads)));
 #pragma omp parallel for schedule(dynamic, grain) if (x.rows_ * x.columns_ * w.rows >= worth_threads)
   for (std::int64_t task = 0; task < pairs * cuts; ++task) {
     const std::int64_t first = task % cuts * row_blocks.count / cuts,
                        last = (task % cuts + 1) * row_blocks.count / cuts;
     const std::int64_t panel = task / cuts * most_tile_panels, end = std::min(panel + most_tile_panels, panels);
     if (is_full(panel_of(w, end - 1))) product.strip(panel, static_cast<int>(end - panel), first, last);
-    else if (is_full(panel_of(w, panel))) product.strip(panel, 1, first, last), product.odd_strip(end - 1, first, last);
-    else for (std::int64_t p = panel; p < end; ++p) product.odd_strip(p, first, last);
+    else for (std::int64_t p = panel; p < end; ++p) product.strip(p, 1, first, last);
   }
 }
 
