@@ -6,7 +6,7 @@ set_source_files_properties(${kernels}/packed_portable.cpp ${kernels}/attention_
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   set(avx2 "-mavx2 -mfma -mf16c")
   # GCC 12 warns of its own headers there (its bug 105593).
-  set(avx512 "${avx2} -mavx512f -mavx512bw -mavx512vl -mprefer-vector-width=512 -Wno-maybe-uninitialized")
+  set(avx512 "${avx2} -mavx512f -mavx512bw -mavx512vl -mprefer-vector-width=512 -Wno-uninitialized -Wno-maybe-uninitialized")
   set_source_files_properties(${kernels}/packed_avx2.cpp ${kernels}/attention_avx2.cpp
                               ${kernels}/rows_avx2.cpp PROPERTIES COMPILE_FLAGS "-O3 ${avx2}")
   set_source_files_properties(${kernels}/packed_avx512.cpp ${kernels}/attention_avx512.cpp

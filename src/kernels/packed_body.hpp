@@ -110,35 +110,49 @@ void float_tile(const Tile& t) {
 
 // ---- int8 and int4 ----
 
-// The scales of a group are multiplied once with each row's; the sum of the products of q is exact. Weights are stored
-// as w + offset >= 0; that the sum starts from -offset times the sum of the row's q takes the offset out again.
+// Weights are stored as w + offset >= 0; that the sums start from -offset times the sum of the row's q takes the offset
+// out again. Inside a group they are exact.
 template <DType type, int rows, int panels>
-void int_tile(const Tile& t) {
-  constexpr bool halves = bits(type) == 4;
-  constexpr int vectors = panels * per_panel;
-  constexpr int value_bytes = group_size * bits(type) / 8 * panel_rows;
-  constexpr int scale_bytes = 2 * panel_rows;
-  constexpr int group_bytes = value_bytes + (!is_grouped(type) ? 0 : has_minimum(type) ? 2 * scale_bytes : scale_bytes);
-  constexpr int x_words = group_size / 4, x_bytes = rows * (group_size + 8);
-  Sums<rows, panels> sums(t);
-  for (std::int64_t g = 0; g < t.columns / group_size; ++g) {
-    const std::byte* const x = t.x + g * x_bytes;
-    const std::int64_t at = g * group_bytes;
-    Ints dots[rows][vectors];
+struct IntTile {
+  static constexpr bool halves = bits(type) == 4;
+  static constexpr int vectors = panels * per_panel;
+  static constexpr int value_bytes = group_size * bits(type) / 8 * panel_rows;
+  static constexpr int scale_bytes = 2 * panel_rows;
+  static constexpr int group_bytes =
+      value_bytes + (!is_grouped(type) ? 0 : has_minimum(type) ? 2 * scale_bytes : scale_bytes);
+  // Of a group in a block of rows: where the fields behind the q begin, and the whole.
+  static constexpr int row_words = rows * 4;
+  static constexpr int scale_at = rows * group_size, minus_sum_at = scale_at + row_words,
+                       fine_scale_at = minus_sum_at + row_words, x_bytes = fine_scale_at + row_words;
+  static constexpr int fine_minus_sum_at = rows * group_size, fine_x_bytes = fine_minus_sum_at + row_words;
+  static_assert(x_bytes == rows * form_bytes(Form::int8, group_size));
+  static_assert(fine_x_bytes == rows * fine_bytes(Form::int8, group_size));
+
+  const Tile& t;
+
+  struct Dots {
+    Ints v[rows][vectors];
+  };
+  struct Scales {
+    Floats scale[vectors], minimum[vectors];
+  };
+
+  // Of the group's weights, `at` bytes into each panel, with these q.
+  __attribute__((always_inline)) Dots dots(std::int64_t at, const std::byte* q, const std::byte* minus_sums) const {
+    Dots d;
 #pragma GCC unroll 16
     for (int r = 0; r < rows; ++r) {
       Ints start{};
-      if constexpr (!has_minimum(type))
-        start = Ints(broadcast<std::int32_t>(x + (x_words + 1) * rows * 4 + r * 4)) << (halves ? 3 : 7);
+      if constexpr (!has_minimum(type)) start = Ints(broadcast<std::int32_t>(minus_sums + r * 4)) << (halves ? 3 : 7);
 #pragma GCC unroll 8
-      for (int c = 0; c < vectors; ++c) dots[r][c] = start;
+      for (int c = 0; c < vectors; ++c) d.v[r][c] = start;
     }
     const auto multiply = [&](const Words (&w)[vectors], int word) __attribute__((always_inline)) {
 #pragma GCC unroll 16
       for (int r = 0; r < rows; ++r) {
-        const Words xv = broadcast<std::uint32_t>(x + (word * rows + r) * 4);
+        const Words x = broadcast<std::uint32_t>(q + (word * rows + r) * 4);
 #pragma GCC unroll 8
-        for (int c = 0; c < vectors; ++c) dots[r][c] = dot4(dots[r][c], w[c], xv);
+        for (int c = 0; c < vectors; ++c) d.v[r][c] = dot4(d.v[r][c], w[c], x);
       }
     };
 #pragma GCC unroll 8
@@ -156,32 +170,62 @@ void int_tile(const Tile& t) {
         multiply(w, k);
       }
     }
-    Floats scale[vectors], minimum[vectors];
+    return d;
+  }
+
+  __attribute__((always_inline)) Scales scales(std::int64_t at) const {
+    Scales s;
 #pragma GCC unroll 8
     for (int c = 0; c < vectors; ++c) {
       const std::byte* const behind =
           t.w + c / per_panel * t.panel_bytes + at + value_bytes + c % per_panel * lanes * 2;
-      if constexpr (is_grouped(type)) scale[c] = half_to_float(behind);
-      else scale[c] = load<Floats>(vector_at(t, t.scales, c));
-      if constexpr (has_minimum(type)) minimum[c] = half_to_float(behind + scale_bytes);
+      if constexpr (is_grouped(type)) s.scale[c] = half_to_float(behind);
+      else s.scale[c] = load<Floats>(vector_at(t, t.scales, c));
+      if constexpr (has_minimum(type)) s.minimum[c] = half_to_float(behind + scale_bytes);
     }
+    return s;
+  }
+
+  // The scales of a group are multiplied once with each row's.
+  __attribute__((always_inline)) static void add(Sums<rows, panels>& sums, const Dots& d, const Scales& s,
+                                                 const std::byte* x_scales, const std::byte* minus_sums) {
 #pragma GCC unroll 16
     for (int r = 0; r < rows; ++r) {
-      const float xs = load<float>(x + x_words * rows * 4 + r * 4);
-      const Floats x_scale = Floats(Words{} + std::bit_cast<std::uint32_t>(xs));
+      const Floats x_scale = Floats(broadcast<float>(x_scales + r * 4));
 #pragma GCC unroll 8
       for (int c = 0; c < vectors; ++c)
-        sums.v[r][c] = multiply_add(__builtin_convertvector(dots[r][c], Floats), scale[c] * x_scale, sums.v[r][c]);
+        sums.v[r][c] = multiply_add(__builtin_convertvector(d.v[r][c], Floats), s.scale[c] * x_scale, sums.v[r][c]);
       if constexpr (has_minimum(type)) {
-        const float sum = -xs * static_cast<float>(load<std::int32_t>(x + (x_words + 1) * rows * 4 + r * 4));
+        const float sum =
+            -load<float>(x_scales + r * 4) * static_cast<float>(load<std::int32_t>(minus_sums + r * 4));
         const Floats x_sum = Floats(Words{} + std::bit_cast<std::uint32_t>(sum));
 #pragma GCC unroll 8
-        for (int c = 0; c < vectors; ++c) sums.v[r][c] = multiply_add(minimum[c], x_sum, sums.v[r][c]);
+        for (int c = 0; c < vectors; ++c) sums.v[r][c] = multiply_add(s.minimum[c], x_sum, sums.v[r][c]);
       }
     }
   }
-  sums.store(t);
-}
+
+  // Apart, so that the loop that seldom needs it has the registers.
+  __attribute__((noinline)) Sums<rows, panels> with_fine(Sums<rows, panels> sums, std::int64_t g) const {
+    const std::byte* const fine = t.fine + g * fine_x_bytes;
+    add(sums, dots(g * group_bytes, fine, fine + fine_minus_sum_at), scales(g * group_bytes),
+        t.x + g * x_bytes + fine_scale_at, fine + fine_minus_sum_at);
+    return sums;
+  }
+
+  void run() const {
+    Sums<rows, panels> sums(t);
+    for (std::int64_t g = 0; g < t.columns / group_size; ++g) {
+      const std::byte* const x = t.x + g * x_bytes;
+      add(sums, dots(g * group_bytes, x, x + minus_sum_at), scales(g * group_bytes), x + scale_at, x + minus_sum_at);
+      std::uint32_t has_fine = 0;
+#pragma GCC unroll 16
+      for (int r = 0; r < rows; ++r) has_fine |= load<std::uint32_t>(x + fine_scale_at + r * 4);
+      if (__builtin_expect(has_fine != 0, 0)) sums = with_fine(sums, g);
+    }
+    sums.store(t);
+  }
+};
 
 // ---- choice of a tile ----
 
@@ -198,7 +242,7 @@ constexpr int rows_of = bits(type) <= 8 ? int_rows : float_rows;
 
 template <DType type, int rows, int panels>
 void one_tile(const Tile& t) {
-  if constexpr (bits(type) <= 8) int_tile<type, rows, panels>(t);
+  if constexpr (bits(type) <= 8) IntTile<type, rows, panels>{t}.run();
   else float_tile<type, rows, panels>(t);
 }
 
@@ -259,53 +303,119 @@ void convert_bf16(const float* x, std::int64_t columns, int rows, std::byte* to)
   scatter(rounded, ceil_div(columns, 2), rows, to);
 }
 
-// One group. A NaN or infinity among the values makes the scale one, and so the product.
-void convert_group(const float* x, int row, int rows, std::byte* to) {
-  std::int32_t largest = 0;
-  for (int k = 0; k < group_size; ++k) {
-    const std::int32_t magnitude = std::bit_cast<std::int32_t>(x[k]) & 0x7fffffff;  // ordered as the numbers are
-    largest = magnitude > largest ? magnitude : largest;
+// A group of one row in registers.
+constexpr int per_group = group_size / lanes;
+struct Group {
+  Floats v[per_group];
+
+  explicit Group(const float* x) {
+    for (int i = 0; i < per_group; ++i) v[i] = load<Floats>(x + i * lanes);
   }
-  const float most = std::bit_cast<float>(largest);
-  const bool nothing = most < 1e-30F;  // 127 / most would not be finite
-  const float scale = nothing ? 0 : most / 127, inverse = nothing ? 0 : 127 / most;
-  constexpr float to_whole = 0x1.8p23F;  // a sum with it has the whole number, to nearest even, in its low bits
+};
+
+// What `combine` makes of all lanes, in every lane.
+template <int half = lanes / 2, class Combine>
+inline Ints across(const Ints& v, Combine combine) {
+  static constexpr auto partner = [] {
+    std::array<std::int32_t, lanes> p{};
+    for (int i = 0; i < lanes; ++i) p[static_cast<std::size_t>(i)] = i ^ half;
+    return p;
+  }();
+  const Ints both = combine(v, __builtin_shuffle(v, load<Ints>(partner.data())));
+  if constexpr (half == 1) return both;
+  else return across<half / 2>(both, combine);
+}
+constexpr auto sum_of_two = [](const Ints& a, const Ints& b) { return a + b; };
+constexpr auto larger_of_two = [](const Ints& a, const Ints& b) { return a > b ? a : b; };
+
+struct QuantizedGroup {
   std::int8_t q[group_size];
   std::int32_t minus_sum = 0;
-  for (int k = 0; k < group_size; ++k) {
-    const std::int32_t whole =
-        std::bit_cast<std::int32_t>(x[k] * inverse + to_whole) - std::bit_cast<std::int32_t>(to_whole);
-    q[k] = static_cast<std::int8_t>(whole);
-    minus_sum -= q[k];
+  std::int32_t energy = 0;  // the sum of their squares
+
+  QuantizedGroup() = default;
+  QuantizedGroup(const Group& x, const Floats& inverse) {
+    constexpr float to_whole = 0x1.8p23F;  // a sum with it has the whole number, to nearest even, in its low bits
+    Ints sum{}, squares{};
+    for (int i = 0; i < per_group; ++i) {
+      const Ints whole = Ints(x.v[i] * inverse + to_whole) - std::bit_cast<std::int32_t>(to_whole);
+      sum += whole;
+      squares += whole * whole;
+      const Bytes bytes = __builtin_convertvector(whole, Bytes);
+      std::memcpy(q + i * lanes, &bytes, sizeof bytes);
+    }
+    minus_sum = -across(sum, sum_of_two)[0];
+    energy = across(squares, sum_of_two)[0];
   }
-  scatter(q, group_size / 4, rows, to + row * 4);
-  std::byte* const behind = to + group_size * rows + row * 4;
-  std::memcpy(behind, &scale, sizeof scale);
-  std::memcpy(behind + rows * 4, &minus_sum, sizeof minus_sum);
+  void store(int row, int rows, std::byte* to) const { scatter(q, group_size / 4, rows, to + row * 4); }
+};
+
+// One row's group: its scale, and that of the fine part, 0 if none is worth it. A NaN or infinity among the values
+// makes the scale one, and so the product.
+struct ConvertedGroup {
+  QuantizedGroup coarse;
+  float scale = 0, fine_scale = 0;
+
+  explicit ConvertedGroup(const Group& x) {
+    Ints largest{};  // bits of magnitudes are ordered as the numbers are
+    for (const Floats& v : x.v) largest = larger_of_two(largest, Ints(Words(v) & 0x7fffffffU));
+    const Floats most = Floats(across(largest, larger_of_two));
+    const bool nothing = most[0] < 1e-30F;  // 127 / most would not be finite
+    scale = nothing ? 0 : most[0] / 127;
+    coarse = QuantizedGroup(x, nothing ? Floats{} : 127.0F / most);
+    if (!nothing && 4 * coarse.energy < 5 * 127 * 127) fine_scale = scale / 254;  // the largest is 127
+  }
+
+  QuantizedGroup fine(Group x) const {
+    for (int i = 0; i < per_group; ++i)
+      x.v[i] -= __builtin_convertvector(__builtin_convertvector(load<Bytes>(coarse.q + i * lanes), Ints), Floats) * scale;
+    return {x, Floats{} + (fine_scale == 0 ? 0 : 1 / fine_scale)};
+  }
+};
+
+void convert_int8(const float* x, std::int64_t stride, std::int64_t columns, int rows, std::byte* to,
+                  std::byte* fine) {
+  const auto store = [](std::byte* at, const auto& value) { std::memcpy(at, &value, sizeof value); };
+  const auto group_of = [&](int r, std::int64_t k) {
+    const float* const from = x + r * stride + k;
+    if (columns - k >= group_size) return Group(from);
+    float last[group_size] = {};
+    std::memcpy(last, from, static_cast<std::size_t>(columns - k) * sizeof(float));
+    return Group(last);
+  };
+  for (std::int64_t k = 0; k < columns; k += group_size) {
+    std::uint32_t has_fine = 0;
+    for (int r = 0; r < rows; ++r) {
+      const ConvertedGroup g(group_of(r, k));
+      g.coarse.store(r, rows, to);
+      std::byte* const behind = to + group_size * rows + r * 4;
+      store(behind, g.scale);
+      store(behind + rows * 4, g.coarse.minus_sum);
+      store(behind + rows * 8, g.fine_scale);
+      has_fine |= std::bit_cast<std::uint32_t>(g.fine_scale);
+    }
+    for (int r = 0; r < rows && has_fine != 0; ++r) {
+      const Group from = group_of(r, k);
+      const QuantizedGroup f = ConvertedGroup(from).fine(from);
+      f.store(r, rows, fine);
+      store(fine + group_size * rows + r * 4, f.minus_sum);
+    }
+    to += rows * form_bytes(Form::int8, group_size);
+    fine += rows * fine_bytes(Form::int8, group_size);
+  }
 }
 
-void convert_int8(const float* x, std::int64_t columns, int row, int rows, std::byte* to) {
-  for (std::int64_t k = 0; k < columns; k += group_size, to += rows * (group_size + 8)) {
-    if (columns - k >= group_size) {
-      convert_group(x + k, row, rows, to);
-    } else {
-      float last[group_size] = {};
-      std::memcpy(last, x + k, static_cast<std::size_t>(columns - k) * sizeof(float));
-      convert_group(last, row, rows, to);
+void convert(Form f, const float* x, std::int64_t stride, std::int64_t columns, int rows, std::byte* block,
+             std::byte* fine) {
+  if (f == Form::int8) return convert_int8(x, stride, columns, rows, block, fine);
+  for (int r = 0; r < rows; ++r, x += stride) {
+    if (f == Form::bf16) {
+      convert_bf16(x, columns, rows, block + r * 4);
+      continue;
     }
-  }
-}
-
-void convert(Form f, const float* x, std::int64_t columns, int row, int rows, std::byte* block) {
-  switch (f) {
-    case Form::f32: {
-      scatter(x, columns, rows, block + row * 4);
-      const float nothing = 0;
-      if (columns % 2 != 0) scatter(&nothing, 1, rows, block + (columns * rows + row) * 4);
-      return;
-    }
-    case Form::bf16: return convert_bf16(x, columns, rows, block + row * 4);
-    case Form::int8: return convert_int8(x, columns, row, rows, block);
+    scatter(x, columns, rows, block + r * 4);
+    const float nothing = 0;
+    if (columns % 2 != 0) scatter(&nothing, 1, rows, block + (columns * rows + r) * 4);
   }
 }
 

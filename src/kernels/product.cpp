@@ -30,6 +30,7 @@ struct Product {
   const PackedKernels& kernels;
   std::span<const PackedView> blocks;
   const std::byte* x;
+  const std::byte* fine;
   Form form;
   RowBlocks row_blocks;
   float* y;
@@ -62,6 +63,7 @@ void Product::strip(std::int64_t panel, int panels, std::int64_t first, std::int
     const std::byte* w = panel_data(blocks[static_cast<std::size_t>(block)], panel);
     if (odd) widen(shape, w, widened.data()), w = widened.data();
     const std::byte* const block_x = x + block * row_blocks.rows * form_bytes(form, columns);
+    const std::byte* const block_fine = fine + block * row_blocks.rows * fine_bytes(form, columns);
     for (std::int64_t c = 0; c < columns; c += step) {
       const std::int64_t here = std::min(step, columns - c);
       const std::int64_t at = type == DType::int8_channel ? c * panel_rows : bytes_of(type, panel_rows, c);
@@ -73,6 +75,7 @@ void Product::strip(std::int64_t panel, int panels, std::int64_t first, std::int
         const bool from_there = is_first && !odd, to_there = is_last && !odd;
         kernels.tile(type, row_blocks.size(b), panels,
                      {.x = block_x + row_blocks.rows * form_bytes(form, c) + above * form_bytes(form, here),
+                      .fine = block_fine + row_blocks.rows * fine_bytes(form, c) + above * fine_bytes(form, here),
                       .w = w + at,
                       .panel_bytes = wide.bytes(),
                       .scales = wide.columns * panel_rows - at,
@@ -105,13 +108,15 @@ void Activations::set(const float* x, std::int64_t n, std::int64_t columns, std:
   for (Converted& form : forms_) form.block_columns = 0;
 }
 
-const std::byte* Activations::converted(DType weights, std::int64_t block_columns) {
+const Activations::Converted& Activations::converted(DType weights, std::int64_t block_columns) {
   const Form form = kernels_->form(weights);
   Converted& made = forms_[static_cast<std::size_t>(form)];
-  if (made.block_columns == block_columns) return made.bytes.data();
+  if (made.block_columns == block_columns) return made;
   made.block_columns = block_columns;
   const std::int64_t block_bytes = rows_ * form_bytes(form, form_padded(form, block_columns));
-  const std::int64_t bytes = columns_ / block_columns * block_bytes;
+  const std::int64_t fine_block_bytes = rows_ * fine_bytes(form, form_padded(form, block_columns));
+  made.coarse_bytes = columns_ / block_columns * block_bytes;
+  const std::int64_t bytes = made.coarse_bytes + columns_ / block_columns * fine_block_bytes;
   if (std::ssize(made.bytes) < bytes) made.bytes.resize(static_cast<std::size_t>(bytes));
   const RowBlocks row_blocks(rows_, kernels_->tile_rows(form));
   const std::int64_t step = chunk_columns(form), chunks = ceil_div(block_columns, step);
@@ -120,14 +125,16 @@ const std::byte* Activations::converted(DType weights, std::int64_t block_column
     for (std::int64_t b = 0; b < row_blocks.count; ++b) {
       const std::int64_t block = c / chunks, first = c % chunks * step, row = row_blocks.first(b);
       const std::int64_t here = std::min(step, block_columns - first);
+      const std::int64_t padded = form_padded(form, here);
       std::byte* const to = made.bytes.data() + block * block_bytes + rows_ * form_bytes(form, first) +
-                            row * form_bytes(form, form_padded(form, here));
-      for (int r = 0; r < row_blocks.size(b); ++r)
-        kernels_->convert(form, x_ + (row + r) * stride_ + block * block_columns + first, here, r, row_blocks.size(b),
-                          to);
+                            row * form_bytes(form, padded);
+      std::byte* const fine = made.bytes.data() + made.coarse_bytes + block * fine_block_bytes +
+                              rows_ * fine_bytes(form, first) + row * fine_bytes(form, padded);
+      kernels_->convert(form, x_ + row * stride_ + block * block_columns + first, stride_, here, row_blocks.size(b), to,
+                        fine);
     }
   }
-  return made.bytes.data();
+  return made;
 }
 
 void multiply(Activations& x, std::span<const PackedView> blocks, float* y, std::int64_t y_stride, bool onto) {
@@ -140,8 +147,10 @@ void multiply(Activations& x, std::span<const PackedView> blocks, float* y, std:
   if (x.rows_ == 0 || w.rows == 0 || w.columns == 0) return;
   const Form form = x.kernels_->form(w.type);
   const RowBlocks row_blocks(x.rows_, x.kernels_->tile_rows(form));
-  const Product product = {*x.kernels_, blocks, x.converted(w.type, w.columns), form, row_blocks,
-                           y, y_stride == 0 ? w.rows : y_stride, onto};
+  const Activations::Converted& taken = x.converted(w.type, w.columns);
+  const Product product = {*x.kernels_, blocks,     taken.bytes.data(), taken.bytes.data() + taken.coarse_bytes,
+                           form,        row_blocks, y,                  y_stride == 0 ? w.rows : y_stride,
+                           onto};
 
   const std::int64_t panels = ceil_div(w.rows, panel_rows), pairs = ceil_div(panels, most_tile_panels);
   const std::int64_t threads = omp_get_max_threads();

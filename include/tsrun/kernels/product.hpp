@@ -1,8 +1,9 @@
 // Products of activations with packed weights, by all threads.
 //
 // The activations are turned once into the form that the weights are multiplied with: bf16 for bf16 weights where the
-// processor multiplies those, int8 in groups of 32 (each with its own f32 scale) for int8 and int4 weights, else f32.
-// Sums are f32; inside a group of 32 they are exact. An element of the product is one chain of sums in the order of the
+// processor multiplies those, int8 in groups of 32 (each with its own f32 scale) for int8 and int4 weights, else f32. A
+// group in which one number has more than four fifths of the energy takes 8 bits more, so that the others are not lost
+// beside it. Sums are f32; inside a group of 32 they are exact. An element of the product is one chain of sums in the order of the
 // columns, so that its bits depend neither on the rows beside it nor on the number of threads, and not on how the
 // columns of the weights are cut into blocks, as long as these have an even number of them (a multiple of 32 if
 // quantised).
@@ -38,9 +39,10 @@ class Activations {
 
   struct Converted {
     std::int64_t block_columns = 0;  // 0: not made yet
+    std::int64_t coarse_bytes = 0;   // of `bytes`; the fine parts follow
     std::vector<std::byte> bytes;
   };
-  const std::byte* converted(DType weights, std::int64_t block_columns);
+  const Converted& converted(DType weights, std::int64_t block_columns);
 
   const PackedKernels* kernels_;
   const float* x_ = nullptr;
