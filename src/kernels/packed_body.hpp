@@ -8,6 +8,7 @@
 #include <cstring>
 #include <utility>
 
+#include "convert_body.hpp"
 #include "packed_kernels.hpp"
 #include "tsrun/kernels/packed.hpp"
 #include "vectors.hpp"
@@ -67,6 +68,20 @@ inline const std::byte* vector_at(const Tile& t, std::int64_t at, int c) {
   return t.w + c / per_panel * t.panel_bytes + at + c % per_panel * vector_bytes;
 }
 
+// Asks for the weights some way behind these, in each panel. With many rows the multiplications between two lines of
+// weights fill the window in which the processor looks for the next one, and memory would rest meanwhile; with few rows
+// it finds enough by itself.
+template <int rows, int panels, int bytes>
+inline void fetch_ahead(const Tile& t, std::int64_t at) {
+  constexpr int line = 64, distance = 2048;
+  if constexpr (rows > 4)
+#pragma GCC unroll 2
+    for (int p = 0; p < panels; ++p)
+#pragma GCC unroll 32
+      for (int i = 0; i < bytes; i += line)
+        __builtin_prefetch(t.w + p * t.panel_bytes + at + distance + i, 0, 2);  // into the second cache
+}
+
 // ---- f32 and bf16 ----
 
 template <DType type, int rows, int panels>
@@ -76,6 +91,7 @@ void float_tile(const Tile& t) {
   Sums<rows, panels> sums(t);
   const std::int64_t units = pairs ? t.columns / 2 : t.columns;
   for (std::int64_t k = 0; k < units; ++k) {
+    fetch_ahead<rows, panels, unit_bytes>(t, k * unit_bytes);
     Words w[vectors];
 #pragma GCC unroll 8
     for (int c = 0; c < vectors; ++c) w[c] = load<Words>(vector_at(t, k * unit_bytes, c));
@@ -217,6 +233,7 @@ struct IntTile {
     Sums<rows, panels> sums(t);
     for (std::int64_t g = 0; g < t.columns / group_size; ++g) {
       const std::byte* const x = t.x + g * x_bytes;
+      fetch_ahead<rows, panels, group_bytes>(t, g * group_bytes);
       add(sums, dots(g * group_bytes, x, x + minus_sum_at), scales(g * group_bytes), x + scale_at, x + minus_sum_at);
       std::uint32_t has_fine = 0;
 #pragma GCC unroll 16
@@ -229,10 +246,10 @@ struct IntTile {
 
 // ---- choice of a tile ----
 
-// Sums of a tile, with the weights and one activation beside them, fill the registers and no more; sums in whole
-// numbers stand beside those in f32.
+// Sums of a tile, with the weights and one activation beside them, fill the registers and no more; of those in f32 that
+// stand beside sums in whole numbers some wait in the first cache, for a group long, so that 8 rows take one tile.
 constexpr int float_rows = vector_bytes == 64 ? 12 : vector_bytes == 32 ? 6 : 3;
-constexpr int int_rows = vector_bytes == 64 ? 6 : vector_bytes == 32 ? 3 : 2;
+constexpr int int_rows = vector_bytes == 64 ? 8 : vector_bytes == 32 ? 3 : 2;
 constexpr int wide_panels = vector_bytes == 64 ? most_tile_panels : 1;
 
 using TileKernel = void (*)(const Tile&);
@@ -287,137 +304,6 @@ Form form(DType type) {
   return Form::f32;
 }
 int tile_rows(Form f) { return f == Form::int8 ? int_rows : float_rows; }
-
-// ---- activations ----
-
-// `count` words, one row of a block of `rows`.
-void scatter(const void* words, std::int64_t count, int rows, std::byte* to) {
-  const auto* const from = static_cast<const std::byte*>(words);
-  for (std::int64_t k = 0; k < count; ++k) std::memcpy(to + k * rows * 4, from + k * 4, 4);
-}
-
-void convert_bf16(const float* x, std::int64_t columns, int rows, std::byte* to) {
-  std::uint16_t rounded[chunk_columns(Form::bf16)];
-  for (std::int64_t k = 0; k < columns; ++k) rounded[k] = f32_to_bf16(x[k]);
-  if (columns % 2 != 0) rounded[columns] = 0;
-  scatter(rounded, ceil_div(columns, 2), rows, to);
-}
-
-// A group of one row in registers.
-constexpr int per_group = group_size / lanes;
-struct Group {
-  Floats v[per_group];
-
-  explicit Group(const float* x) {
-    for (int i = 0; i < per_group; ++i) v[i] = load<Floats>(x + i * lanes);
-  }
-};
-
-// What `combine` makes of all lanes, in every lane.
-template <int half = lanes / 2, class Combine>
-inline Ints across(const Ints& v, Combine combine) {
-  static constexpr auto partner = [] {
-    std::array<std::int32_t, lanes> p{};
-    for (int i = 0; i < lanes; ++i) p[static_cast<std::size_t>(i)] = i ^ half;
-    return p;
-  }();
-  const Ints both = combine(v, __builtin_shuffle(v, load<Ints>(partner.data())));
-  if constexpr (half == 1) return both;
-  else return across<half / 2>(both, combine);
-}
-constexpr auto sum_of_two = [](const Ints& a, const Ints& b) { return a + b; };
-constexpr auto larger_of_two = [](const Ints& a, const Ints& b) { return a > b ? a : b; };
-
-struct QuantizedGroup {
-  std::int8_t q[group_size];
-  std::int32_t minus_sum = 0;
-  std::int32_t energy = 0;  // the sum of their squares
-
-  QuantizedGroup() = default;
-  QuantizedGroup(const Group& x, const Floats& inverse) {
-    constexpr float to_whole = 0x1.8p23F;  // a sum with it has the whole number, to nearest even, in its low bits
-    Ints sum{}, squares{};
-    for (int i = 0; i < per_group; ++i) {
-      const Ints whole = Ints(x.v[i] * inverse + to_whole) - std::bit_cast<std::int32_t>(to_whole);
-      sum += whole;
-      squares += whole * whole;
-      const Bytes bytes = __builtin_convertvector(whole, Bytes);
-      std::memcpy(q + i * lanes, &bytes, sizeof bytes);
-    }
-    minus_sum = -across(sum, sum_of_two)[0];
-    energy = across(squares, sum_of_two)[0];
-  }
-  void store(int row, int rows, std::byte* to) const { scatter(q, group_size / 4, rows, to + row * 4); }
-};
-
-// One row's group: its scale, and that of the fine part, 0 if none is worth it. A NaN or infinity among the values
-// makes the scale one, and so the product.
-struct ConvertedGroup {
-  QuantizedGroup coarse;
-  float scale = 0, fine_scale = 0;
-
-  explicit ConvertedGroup(const Group& x) {
-    Ints largest{};  // bits of magnitudes are ordered as the numbers are
-    for (const Floats& v : x.v) largest = larger_of_two(largest, Ints(Words(v) & 0x7fffffffU));
-    const Floats most = Floats(across(largest, larger_of_two));
-    const bool nothing = most[0] < 1e-30F;  // 127 / most would not be finite
-    scale = nothing ? 0 : most[0] / 127;
-    coarse = QuantizedGroup(x, nothing ? Floats{} : 127.0F / most);
-    if (!nothing && 4 * coarse.energy < 5 * 127 * 127) fine_scale = scale / 254;  // the largest is 127
-  }
-
-  QuantizedGroup fine(Group x) const {
-    for (int i = 0; i < per_group; ++i)
-      x.v[i] -= __builtin_convertvector(__builtin_convertvector(load<Bytes>(coarse.q + i * lanes), Ints), Floats) * scale;
-    return {x, Floats{} + (fine_scale == 0 ? 0 : 1 / fine_scale)};
-  }
-};
-
-void convert_int8(const float* x, std::int64_t stride, std::int64_t columns, int rows, std::byte* to,
-                  std::byte* fine) {
-  const auto store = [](std::byte* at, const auto& value) { std::memcpy(at, &value, sizeof value); };
-  const auto group_of = [&](int r, std::int64_t k) {
-    const float* const from = x + r * stride + k;
-    if (columns - k >= group_size) return Group(from);
-    float last[group_size] = {};
-    std::memcpy(last, from, static_cast<std::size_t>(columns - k) * sizeof(float));
-    return Group(last);
-  };
-  for (std::int64_t k = 0; k < columns; k += group_size) {
-    std::uint32_t has_fine = 0;
-    for (int r = 0; r < rows; ++r) {
-      const ConvertedGroup g(group_of(r, k));
-      g.coarse.store(r, rows, to);
-      std::byte* const behind = to + group_size * rows + r * 4;
-      store(behind, g.scale);
-      store(behind + rows * 4, g.coarse.minus_sum);
-      store(behind + rows * 8, g.fine_scale);
-      has_fine |= std::bit_cast<std::uint32_t>(g.fine_scale);
-    }
-    for (int r = 0; r < rows && has_fine != 0; ++r) {
-      const Group from = group_of(r, k);
-      const QuantizedGroup f = ConvertedGroup(from).fine(from);
-      f.store(r, rows, fine);
-      store(fine + group_size * rows + r * 4, f.minus_sum);
-    }
-    to += rows * form_bytes(Form::int8, group_size);
-    fine += rows * fine_bytes(Form::int8, group_size);
-  }
-}
-
-void convert(Form f, const float* x, std::int64_t stride, std::int64_t columns, int rows, std::byte* block,
-             std::byte* fine) {
-  if (f == Form::int8) return convert_int8(x, stride, columns, rows, block, fine);
-  for (int r = 0; r < rows; ++r, x += stride) {
-    if (f == Form::bf16) {
-      convert_bf16(x, columns, rows, block + r * 4);
-      continue;
-    }
-    scatter(x, columns, rows, block + r * 4);
-    const float nothing = 0;
-    if (columns % 2 != 0) scatter(&nothing, 1, rows, block + (columns * rows + r) * 4);
-  }
-}
 
 }  // namespace
 
