@@ -1,7 +1,8 @@
 // What is done to rows of activations between the products: norms, activation, the ends of the vocabulary.
 //
-// `rows` x `width` numbers lie row after row, and what a row becomes depends on nothing but the row. Where a row is cut over chips, `width` is the chip's part
-// and the caller says how many of its elements are real (the rest is padding, which stays 0).
+// `rows` x `width` numbers lie row after row, and what a row becomes depends on nothing but the row. Where a row is cut
+// over chips, `width` is the chip's part and the caller says how many of its elements are real (the rest is padding, which
+// stays 0).
 #pragma once
 
 #include <cstdint>
