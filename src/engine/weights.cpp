@@ -166,7 +166,7 @@ Weights::Weights(const ModelFile& file, const Torus& torus, const Coord& chip, c
         file.read_rows(tensor, piece.file + done, count, read);
         const TensorRows& kept = converter.convert(read, tensor, h.shard.type);
         for (const Piece& c : columns.pieces)
-          pack(kept, {0, count, c.file, c.count}, to, h.shard.rows, h.shard.columns, piece.local + done, c.local);
+          pack(kept, {0, count, c.file, c.count}, {h.shard.type, h.shard.rows, h.shard.columns, to}, piece.local + done, c.local);
       }
   }
 }

@@ -16,31 +16,59 @@ T load(const std::byte* from) {
   return value;
 }
 
-constexpr std::uint32_t sign_bits = 0x80808080U;
+using Words = std::uint32_t __attribute__((vector_size(16)));
 
 // Eight 4-bit numbers, as stored 0 1 2 3 4 5 6 7 from the low end, to 0 4 1 5 2 6 3 7: the first four in low halves.
-constexpr std::uint32_t split_halves(std::uint32_t v) {
+template <class Word>
+constexpr Word split_halves(Word v) {
   v = (v & 0xff0000ffU) | (v & 0x0000ff00U) << 8 | (v & 0x00ff0000U) >> 8;
   return (v & 0xf00ff00fU) | (v & 0x00f000f0U) << 4 | (v & 0x0f000f00U) >> 4;
 }
 
+template <DType type, class Word>
+constexpr Word packed_word(Word stored) {
+  if constexpr (type == DType::int8 || type == DType::int8_channel) return stored ^ 0x80808080U;
+  else if constexpr (type == DType::int4 || type == DType::int4_min) return split_halves(stored);
+  else return stored;
+}
+
+template <DType type, class Word>
+void pack_word(const std::byte* from, std::byte* to) {
+  const Word word = packed_word<type>(load<Word>(from));
+  std::memcpy(to, &word, sizeof word);
+}
+
+// Four words of each of four rows to four rows of each of four words.
 template <DType type>
-constexpr std::uint32_t packed_word(std::uint32_t stored) {
-  if constexpr (type == DType::int8 || type == DType::int8_channel) return stored ^ sign_bits;
-  if constexpr (type == DType::int4 || type == DType::int4_min) return split_halves(stored);
-  return stored;
+void pack_square(const std::byte* from, std::int64_t from_stride, std::byte* to, std::int64_t to_stride) {
+  const auto a = load<Words>(from), b = load<Words>(from + from_stride);
+  const auto c = load<Words>(from + 2 * from_stride), d = load<Words>(from + 3 * from_stride);
+  const Words ab_low = __builtin_shufflevector(a, b, 0, 4, 1, 5), ab_high = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+  const Words cd_low = __builtin_shufflevector(c, d, 0, 4, 1, 5), cd_high = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+  const Words columns[] = {
+      __builtin_shufflevector(ab_low, cd_low, 0, 1, 4, 5), __builtin_shufflevector(ab_low, cd_low, 2, 3, 6, 7),
+      __builtin_shufflevector(ab_high, cd_high, 0, 1, 4, 5), __builtin_shufflevector(ab_high, cd_high, 2, 3, 6, 7)};
+  for (std::int64_t k = 0; k < 4; ++k) {
+    const Words words = packed_word<type>(columns[k]);
+    std::memcpy(to + k * to_stride, &words, sizeof words);
+  }
 }
 
 // Whole words, `count` of them a row, that lie side by side in `from` (rows from_stride bytes apart) and side by side
-// in a panel of `panel_rows` rows.
+// in a panel of `to_rows` rows. In squares of four, since a row is read along and a panel is written across.
 template <DType type>
 void pack_words(const std::byte* from, std::int64_t from_stride, std::int64_t rows, std::int64_t count, std::byte* to,
                 std::int64_t to_rows) {
-  for (std::int64_t k = 0; k < count; ++k)
-    for (std::int64_t r = 0; r < rows; ++r) {
-      const std::uint32_t word = packed_word<type>(load<std::uint32_t>(from + r * from_stride + k * word_bytes));
-      std::memcpy(to + (k * to_rows + r) * word_bytes, &word, sizeof word);
-    }
+  const std::int64_t to_stride = to_rows * word_bytes, square_rows = rows / 4 * 4, square_words = count / 4 * 4;
+  const auto in = [&](std::int64_t r, std::int64_t k) { return from + r * from_stride + k * word_bytes; };
+  const auto out = [&](std::int64_t r, std::int64_t k) { return to + k * to_stride + r * word_bytes; };
+  for (std::int64_t k = 0; k < square_words; k += 4) {
+    for (std::int64_t r = 0; r < square_rows; r += 4) pack_square<type>(in(r, k), from_stride, out(r, k), to_stride);
+    for (std::int64_t r = square_rows; r < rows; ++r)
+      for (std::int64_t w = k; w < k + 4; ++w) pack_word<type, std::uint32_t>(in(r, w), out(r, w));
+  }
+  for (std::int64_t k = square_words; k < count; ++k)
+    for (std::int64_t r = 0; r < rows; ++r) pack_word<type, std::uint32_t>(in(r, k), out(r, k));
 }
 
 // Bytes of a word that does not come whole: only ungrouped types have those, and their words are their columns in
@@ -50,50 +78,33 @@ void pack_bytes(const std::byte* from, std::int64_t count, std::byte* to) {
   for (std::int64_t b = 0; b < count; ++b) to[b] = from[b] ^ std::byte{bits(type) == 8 ? 0x80 : 0};
 }
 
-// Rows of one panel, columns of one block.
+// Rows of one panel: those of `where`, counted in the panel.
 template <DType type>
-void pack_values(const TensorRows& from, const MatrixPart& part, std::byte* to, const Panel& panel, std::int64_t row,
-                 std::int64_t column) {
+void pack_panel(const StoredRows& from, std::byte* to, const Panel& panel, const MatrixPart& where) {
   constexpr std::int64_t unit = columns_per_word(type);
-  const std::int64_t stride = from.value_bytes_per_row();
-  const std::byte* const in = from.values.data() + part.row * stride + part.column * bits(type) / 8;
   const auto bytes = [](std::int64_t columns) { return columns * bits(type) / 8; };
-  const std::int64_t head = std::min(part.columns, round_up(column, unit) - column);
-  const std::int64_t words = (part.columns - head) / unit;
-  const std::int64_t tail = head + words * unit;
-  for (std::int64_t r = 0; r < part.rows && head > 0; ++r)
-    pack_bytes<type>(in + r * stride, bytes(head), to + panel.word(row + r, column) + bytes(column % unit));
-  if (words > 0)
-    pack_words<type>(in + bytes(head), stride, part.rows, words, to + panel.word(row, column + head), panel.rows);
-  for (std::int64_t r = 0; r < part.rows && tail < part.columns; ++r)
-    pack_bytes<type>(in + r * stride + bytes(tail), bytes(part.columns - tail),
-                     to + panel.word(row + r, column + tail));
-}
-
-void pack_scales(const TensorRows& from, const MatrixPart& part, std::byte* to, const Panel& panel, std::int64_t row,
-                 std::int64_t column) {
-  const auto width = static_cast<std::size_t>(panel.scale_width());
-  for (std::int64_t r = 0; r < part.rows; ++r) {
-    const std::int64_t group = is_grouped(from.type) ? part.column / group_size : 0;
-    const std::int64_t entry = (part.row + r) * from.scales_per_row() + group;
-    std::byte* const at = to + panel.scale(row + r, column);
-    std::memcpy(at, from.scale.data() + entry, width);
-    if (has_minimum(from.type)) std::memcpy(at + 2 * panel.rows, from.minimum.data() + entry, width);
+  const std::int64_t end = where.column + where.columns;
+  if constexpr (is_grouped(type)) {
+    for (std::int64_t c = where.column; c < end; c += group_size)
+      pack_words<type>(from.data + bytes(c - where.column), from.stride, where.rows, group_size / unit,
+                       to + panel.word(where.row, c), panel.rows);
+  } else {
+    const std::int64_t head = std::min(end, round_up(where.column, unit)), words = std::max<std::int64_t>(0, end - head) / unit;
+    const std::int64_t tail = head + words * unit;
+    const auto pack_part = [&](std::int64_t first, std::int64_t last) {  // of one word
+      for (std::int64_t r = 0; r < where.rows && first < last; ++r)
+        pack_bytes<type>(from.data + r * from.stride + bytes(first - where.column), bytes(last - first),
+                         to + panel.word(where.row + r, first) + bytes(first % unit));
+    };
+    pack_part(where.column, head);
+    if (words > 0)
+      pack_words<type>(from.data + bytes(head - where.column), from.stride, where.rows, words,
+                       to + panel.word(where.row, head), panel.rows);
+    pack_part(tail, end);
   }
 }
 
-template <DType type>
-void pack_panel(const TensorRows& from, const MatrixPart& part, std::byte* to, const Panel& panel, std::int64_t row,
-                std::int64_t column) {
-  const std::int64_t step = is_grouped(type) ? group_size : part.columns;
-  for (std::int64_t c = 0; c < part.columns; c += step) {
-    const MatrixPart block = {part.row, part.rows, part.column + c, step};
-    pack_values<type>(from, block, to, panel, row, column + c);
-    if (is_quantized(type)) pack_scales(from, block, to, panel, row, column + c);
-  }
-}
-
-using PackPanel = void (*)(const TensorRows&, const MatrixPart&, std::byte*, const Panel&, std::int64_t, std::int64_t);
+using PackPanel = void (*)(const StoredRows&, std::byte*, const Panel&, const MatrixPart&);
 PackPanel pack_panel_of(DType type) {
   switch (type) {
     case DType::f32: return pack_panel<DType::f32>;
@@ -167,23 +178,67 @@ void pack_zeros(DType type, std::byte* to, std::int64_t rows, std::int64_t colum
     std::fill_n(to + bytes_of(type, first, columns), panel_of(shape, first / panel_rows).rows * columns, std::byte{0x80});
 }
 
-void pack(const TensorRows& from, const MatrixPart& part, std::byte* to, std::int64_t to_rows, std::int64_t to_columns,
-          std::int64_t row, std::int64_t column) {
-  check(inside(part, from.rows, from.columns) && inside({row, part.rows, column, part.columns}, to_rows, to_columns),
-        "what is packed lies inside its tensor and its shard");
-  check(!is_grouped(from.type) || (part.column % group_size == 0 && part.columns % group_size == 0 &&
-                                   column % group_size == 0 && to_columns % group_size == 0),
+namespace {
+
+// Calls take(rows of the file, the panel's data, panel, the part counted in the panel) for each panel that has rows of it.
+template <class Take>
+void for_each_panel(const StoredRows& from, const PackedMatrix& to, const MatrixPart& where, const Take& take) {
+  check(inside(where, to.rows, to.columns), "what is packed lies inside its shard");
+  check(!is_grouped(to.type) || (where.column % group_size == 0 && where.columns % group_size == 0 &&
+                                 to.columns % group_size == 0),
         "a grouped tensor is packed by whole groups");
-  if (part.columns == 0) return;
-  const PackPanel pack_rows = pack_panel_of(from.type);
-  const PackedView shape = {from.type, to_rows, to_columns, to};
-  for (std::int64_t done = 0; done < part.rows;) {
-    const std::int64_t index = (row + done) / panel_rows, first = (row + done) % panel_rows;
-    const std::int64_t count = std::min(part.rows - done, panel_rows - first);
-    pack_rows(from, {part.row + done, count, part.column, part.columns},
-              to + bytes_of(from.type, index * panel_rows, to_columns), panel_of(shape, index), first, column);
-    done += count;
+  if (where.columns == 0) return;
+  const PackedView shape = {to.type, to.rows, to.columns, to.data};
+  for (std::int64_t done = 0, count = 0; done < where.rows; done += count) {
+    const std::int64_t index = (where.row + done) / panel_rows, first = (where.row + done) % panel_rows;
+    count = std::min(where.rows - done, panel_rows - first);
+    take(StoredRows{from.data + done * from.stride, from.stride},
+         to.data + bytes_of(to.type, index * panel_rows, to.columns), panel_of(shape, index),
+         MatrixPart{first, count, where.column, where.columns});
   }
+}
+
+// Scales, or minima that lie so many bytes a row behind them.
+void pack_beside(const StoredRows& from, const PackedMatrix& to, const MatrixPart& where, std::int64_t behind) {
+  for_each_panel(from, to, where, [behind](const StoredRows& in, std::byte* out, const Panel& panel, const MatrixPart& p) {
+    const std::int64_t step = panel.block_columns(), width = panel.scale_width();
+    for (std::int64_t block = p.column / step; block * step < p.column + p.columns; ++block) {
+      std::byte* const scales = out + panel.scale(0, block * step) + behind * panel.rows;
+      const std::byte* const stored = in.data + (block - p.column / step) * width;
+      for (std::int64_t r = 0; r < p.rows; ++r)
+        std::memcpy(scales + (p.row + r) * width, stored + r * in.stride, static_cast<std::size_t>(width));
+    }
+  });
+}
+
+}  // namespace
+
+void pack_values(const StoredRows& from, const PackedMatrix& to, const MatrixPart& where) {
+  for_each_panel(from, to, where, pack_panel_of(to.type));
+}
+
+void pack_scales(const StoredRows& from, const PackedMatrix& to, const MatrixPart& where) {
+  check(is_quantized(to.type), "a type that is packed with scales has them");
+  pack_beside(from, to, where, 0);
+}
+
+void pack_minima(const StoredRows& from, const PackedMatrix& to, const MatrixPart& where) {
+  check(has_minimum(to.type), "a type that is packed with minima has them");
+  pack_beside(from, to, where, 2);
+}
+
+void pack(const TensorRows& from, const MatrixPart& part, const PackedMatrix& to, std::int64_t row, std::int64_t column) {
+  check(from.type == to.type && inside(part, from.rows, from.columns) &&
+            (!is_grouped(from.type) || part.column % group_size == 0),
+        "what is packed lies inside its tensor");
+  const MatrixPart where = {row, part.rows, column, part.columns};
+  const auto rows = [&](const auto& stored, std::int64_t stride, std::int64_t first) {
+    return StoredRows{reinterpret_cast<const std::byte*>(stored.data()) + part.row * stride + first, stride};
+  };
+  const std::int64_t scales = from.scales_per_row() * 2, scale = is_grouped(from.type) ? part.column / group_size * 2 : 0;
+  pack_values(rows(from.values, from.value_bytes_per_row(), part.column * bits(from.type) / 8), to, where);
+  if (is_quantized(from.type)) pack_scales(rows(from.scale, scales, scale), to, where);
+  if (has_minimum(from.type)) pack_minima(rows(from.minimum, scales, scale), to, where);
 }
 
 void unpack_row(const PackedView& from, std::int64_t row, float* out) {

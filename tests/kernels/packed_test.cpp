@@ -56,7 +56,7 @@ TensorRows random_rows(DType type, std::int64_t rows, std::int64_t columns, unsi
 
 std::vector<std::byte> packed(const TensorRows& t) {
   std::vector<std::byte> bytes(size(bytes_of(t.type, t.rows, t.columns)));
-  pack(t, {0, t.rows, 0, t.columns}, bytes.data(), t.rows, t.columns, 0, 0);
+  pack(t, {0, t.rows, 0, t.columns}, {t.type, t.rows, t.columns, bytes.data()}, 0, 0);
   return bytes;
 }
 
@@ -139,15 +139,9 @@ TEST_CASE("a matrix packed in pieces is the matrix packed at once, and its panel
     const TensorRows t = random_rows(type, rows, columns, 2);
     const auto whole = packed(t);
     std::vector<std::byte> pieces(whole.size());
-    for (const std::int64_t row : {0, 16, 48})
+    for (const auto& [row, count] : {std::pair{0, 5}, {5, 18}, {23, 9}, {32, 38}})  // panels whole, shared, and cut short
       for (std::int64_t c = 0; c < columns; c += step)
-        pack(t,
-             {row,
-              row == 0    ? 16
-              : row == 16 ? 32
-                          : 22,
-              c, std::min(step, columns - c)},
-             pieces.data(), rows, columns, row, c);
+        pack(t, {row, count, c, std::min(step, columns - c)}, {type, rows, columns, pieces.data()}, row, c);
     CAPTURE(name(type));
     CHECK(pieces == whole);
 
@@ -233,7 +227,7 @@ TEST_CASE("blocks side by side give the bits of the whole, and onto adds") {
       std::vector<PackedView> blocks;
       for (std::int64_t p = 0; p < parts; ++p) {
         bytes.emplace_back(size(bytes_of(type, rows, part)));
-        pack(t, {0, rows, p * part, part}, bytes.back().data(), rows, part, 0, 0);
+        pack(t, {0, rows, p * part, part}, {type, rows, part, bytes.back().data()}, 0, 0);
         blocks.push_back({type, rows, part, bytes.back().data()});
       }
       const auto x = random_activations(n, columns, 8);

@@ -34,6 +34,20 @@ struct PackedView {
   PackedView rows_of(std::int64_t first_row, std::int64_t count) const;
 };
 
+// Where weights are packed to: `rows` x `columns`, of which each call fills a part.
+struct PackedMatrix {
+  DType type = DType::f32;
+  std::int64_t rows = 0;
+  std::int64_t columns = 0;
+  std::byte* data = nullptr;
+};
+
+// Rows as a file stores them: the first at `data`, each `stride` bytes behind the one before.
+struct StoredRows {
+  const std::byte* data = nullptr;
+  std::int64_t stride = 0;
+};
+
 // Part of a matrix: rows [row, row + rows) and columns [column, column + columns).
 struct MatrixPart {
   std::int64_t row = 0, rows = 0;
@@ -43,11 +57,14 @@ struct MatrixPart {
 // Makes what is all 0 bytes a matrix of zeros; only int8_channel, where a row's scale is that of its padding too, needs it.
 void pack_zeros(DType type, std::byte* to, std::int64_t rows, std::int64_t columns);
 
-// Packs `part` of `from` to (row, column) of the packed matrix at `to`, which has the type of `from` and the shape
-// [to_rows][to_columns]. Any row and column will do (of a grouped type, whole groups); several pieces may go to one
-// panel, and may be packed by several threads as long as no two write columns of one word of the same row.
-void pack(const TensorRows& from, const MatrixPart& part, std::byte* to, std::int64_t to_rows, std::int64_t to_columns,
-          std::int64_t row, std::int64_t column);
+// Pack the values of a part, the scales of its groups (of int8_channel: of its rows), and the minima of its groups, each
+// from the stored row of the same. Any part will do (of a grouped type, of whole groups): several may share a panel, and
+// be packed by several threads.
+void pack_values(const StoredRows& from, const PackedMatrix& to, const MatrixPart& where);
+void pack_scales(const StoredRows& from, const PackedMatrix& to, const MatrixPart& where);
+void pack_minima(const StoredRows& from, const PackedMatrix& to, const MatrixPart& where);
+// All of `part` of `from`, to (row, column) of a matrix of the same type.
+void pack(const TensorRows& from, const MatrixPart& part, const PackedMatrix& to, std::int64_t row, std::int64_t column);
 
 // Row `row` as f32, into out[columns].
 void unpack_row(const PackedView& from, std::int64_t row, float* out);
