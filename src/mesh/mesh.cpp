@@ -19,16 +19,20 @@ std::string mpi_text(int code) {
 }
 
 // One rank on each host raises its hand.
-int count_hosts(MPI_Comm comm, int& ranks_here) {
-  MPI_Comm host = MPI_COMM_NULL;
-  MPI_Comm_split_type(comm, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &host);
-  int rank_here = 0;
+int count_hosts(MPI_Comm comm, MPI_Comm host) {
+  int rank_here = 0, hosts = 0;
   MPI_Comm_rank(host, &rank_here);
-  MPI_Comm_size(host, &ranks_here);
-  MPI_Comm_free(&host);
-  int first = rank_here == 0 ? 1 : 0, hosts = 0;
+  const int first = rank_here == 0 ? 1 : 0;
   MPI_Allreduce(&first, &hosts, 1, MPI_INT, MPI_SUM, comm);
   return hosts;
+}
+
+std::vector<int> gather_ranks(MPI_Comm host, int rank) {
+  int count = 0;
+  MPI_Comm_size(host, &count);
+  std::vector<int> ranks(static_cast<std::size_t>(count));
+  MPI_Allgather(&rank, 1, MPI_INT, ranks.data(), 1, MPI_INT, host);
+  return ranks;
 }
 
 }  // namespace
@@ -46,51 +50,62 @@ Mesh::Mesh(const Torus& torus, double timeout_seconds) : torus_(torus), timeout_
   MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN);
   MPI_Comm_rank(comm_, &rank_);
   coord_ = coord_of(torus_, rank_);
-  hosts_ = count_hosts(comm_, ranks_on_host_);
+  MPI_Comm_split_type(comm_, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &host_comm_);
+  MPI_Comm_set_errhandler(host_comm_, MPI_ERRORS_RETURN);
+  hosts_ = count_hosts(comm_, host_comm_);
+  ranks_of_host_ = gather_ranks(host_comm_, rank_);
 }
 
 Mesh::~Mesh() {
-  if (std::uncaught_exceptions() == 0) MPI_Comm_free(&comm_);
+  if (std::uncaught_exceptions() != 0) return;
+  MPI_Comm_free(&host_comm_);
+  MPI_Comm_free(&comm_);
 }
 
 int Mesh::neighbour(Axis axis, Direction direction, int hops) const {
   return rank_of(torus_, shifted(torus_, coord_, axis, direction, hops));
 }
 
+std::size_t Mesh::rank_on_host() const {
+  const auto here = std::find(ranks_of_host_.begin(), ranks_of_host_.end(), rank_);
+  return static_cast<std::size_t>(here - ranks_of_host_.begin());
+}
+
+void Mesh::must(int mpi_code, const char* what) const {
+  if (mpi_code != MPI_SUCCESS) end_job(mpi_text(mpi_code), what);
+}
+
+void Mesh::end_job(const std::string& why, const char* what) const {
+  abort_job(static_cast<int>(Exit::broke), text("rank ", rank_, " on ", host_name(), ": ", why, " in ", what));
+}
+
 void Mesh::wait_all(std::vector<MPI_Request>& requests, const char* what) const {
   using Clock = std::chrono::steady_clock;
-  const auto end = [&](const std::string& why) {
-    abort_job(static_cast<int>(Exit::broke), text("rank ", rank_, " on ", host_name(), ": ", why, " in ", what));
-  };
   const auto count = static_cast<int>(requests.size());
   Clock::time_point start{};
   for (long polls = 0;; ++polls) {
     int done = 0;
-    const int code = MPI_Testall(count, requests.data(), &done, MPI_STATUSES_IGNORE);
-    if (code != MPI_SUCCESS) end(mpi_text(code));
+    must(MPI_Testall(count, requests.data(), &done, MPI_STATUSES_IGNORE), what);
     if (done != 0) return;
     if (polls % 1024 != 1023) continue;  // the clock costs more than a poll
     if (start == Clock::time_point{}) start = Clock::now();
     const std::chrono::duration<double> waited = Clock::now() - start;
-    if (waited.count() > timeout_) end(text("no answer from another rank for ", timeout_, " s (--timeout)"));
+    if (waited.count() > timeout_) end_job(text("no answer from another rank for ", timeout_, " s (--timeout)"), what);
   }
 }
 
 void Mesh::wait_for(const char* what, const std::function<int(MPI_Request*)>& start) const {
   std::vector<MPI_Request> request(1, MPI_REQUEST_NULL);
-  const int code = start(request.data());
-  if (code != MPI_SUCCESS)
-    abort_job(static_cast<int>(Exit::broke),
-              text("rank ", rank_, " on ", host_name(), ": ", mpi_text(code), " in ", what));
+  must(start(request.data()), what);
   wait_all(request, what);
 }
 
-void Mesh::agree(const std::optional<Error>& mine, const char* phase) const {
+std::optional<Error> Mesh::agreed(const std::optional<Error>& mine, const char* phase) const {
   const int bad = mine ? rank_ : torus_.size();
   int lowest = 0;
   wait_for(phase, [&](MPI_Request* r) { return MPI_Iallreduce(&bad, &lowest, 1, MPI_INT, MPI_MIN, comm_, r); });
-  if (lowest == torus_.size()) return;
-  // The lowest rank's message, so that every rank throws the same one.
+  if (lowest == torus_.size()) return {};
+  // The lowest rank's message, so that every rank tells the same one.
   std::array<std::int64_t, 2> head{};
   std::string line;
   if (lowest == rank_) {
@@ -102,8 +117,12 @@ void Mesh::agree(const std::optional<Error>& mine, const char* phase) const {
   wait_for(phase, [&](MPI_Request* r) {
     return MPI_Ibcast(line.data(), static_cast<int>(head[1]), MPI_CHAR, lowest, comm_, r);
   });
-  if (lowest == rank_) throw Error(*mine);
-  throw Error(static_cast<Exit>(head[0]), {.what = line, .where = text("rank ", lowest, " while ", phase)});
+  if (lowest == rank_) return mine;
+  return Error(static_cast<Exit>(head[0]), {.what = line, .where = text("rank ", lowest, " while ", phase)});
+}
+
+void Mesh::agree(const std::optional<Error>& mine, const char* phase) const {
+  if (const std::optional<Error> error = agreed(mine, phase)) throw Error(*error);
 }
 
 void Mesh::together(const char* phase, const std::function<void()>& work) const {

@@ -61,14 +61,22 @@ class Mesh {
   int neighbour(Axis axis, Direction direction, int hops = 1) const;  // its rank
   MPI_Comm comm() const { return comm_; }
 
-  int hosts() const { return hosts_; }                  // distinct nodes of the job
-  int ranks_on_host() const { return ranks_on_host_; }  // on this rank's node
+  int hosts() const { return hosts_; }  // distinct nodes of the job
+  // On this rank's node, itself among them, ascending; and their communicator, in which they have the same order.
+  const std::vector<int>& ranks_of_host() const { return ranks_of_host_; }
+  int ranks_on_host() const { return static_cast<int>(ranks_of_host_.size()); }
+  std::size_t rank_on_host() const;
+  MPI_Comm host_comm() const { return host_comm_; }
   double timeout() const { return timeout_; }
 
+  // Ends the job, naming rank, host and `what`, if this is not the code of success.
+  void must(int mpi_code, const char* what) const;
   // Waits for all requests; past the deadline, or on an MPI error, ends the job naming rank, host and `what`.
   void wait_all(std::vector<MPI_Request>& requests, const char* what) const;
 
-  // All ranks call; if any brings an error, all of them throw that of the lowest rank, which is named in it.
+  // All ranks call; if any brings an error, all of them get that of the lowest rank, which is named in it.
+  std::optional<Error> agreed(const std::optional<Error>& mine, const char* phase) const;
+  // Throws what was agreed.
   void agree(const std::optional<Error>& mine, const char* phase) const;
   // Runs `work` on every rank, then agrees.
   void together(const char* phase, const std::function<void()>& work) const;
@@ -79,6 +87,7 @@ class Mesh {
   std::string broadcast(std::string from_rank_0) const;
 
  private:
+  [[noreturn]] void end_job(const std::string& why, const char* what) const;
   // Starts one collective and waits for it like for any other.
   void wait_for(const char* what, const std::function<int(MPI_Request*)>& start) const;
   std::vector<std::int64_t> reduce(std::vector<std::int64_t> values, MPI_Op op) const;
@@ -88,8 +97,9 @@ class Mesh {
   MPI_Comm comm_ = MPI_COMM_NULL;
   int rank_ = 0;
   Coord coord_;
+  MPI_Comm host_comm_ = MPI_COMM_NULL;
   int hosts_ = 1;
-  int ranks_on_host_ = 1;
+  std::vector<int> ranks_of_host_;
 };
 
 // Prints one line on stderr and ends every rank of the job at once with this status.
