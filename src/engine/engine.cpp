@@ -170,22 +170,27 @@ Memory predict_memory(const ModelFile& file, const Plan& asked) {
   return most;
 }
 
-Engine::Engine(const ModelFile& file, const Plan& plan, const Mesh& mesh)
+Engine::Engine(const ModelFile& file, const Plan& plan, const Mesh& mesh, const LoadProgress& progress)
     : config_(file.config()), plan_(with_groups(plan, file)), mesh_(mesh) {
   refuse_impossible(file, plan);
   refuse_disagreement(text(to_text(plan), ", model ", config_.name, " of ", config_.parameters(), " parameters"), mesh);
   memory_ = predict_memory(file, plan);
   memory_.process = mesh.max({peak_resident()})[0];
   give_up_if_too_large(memory_, mesh);
-  mesh.together("loading the model", [&] { load(file); });
+  load(file, progress);
   executor_ = std::make_unique<Executor>(mesh_, config_, *weights_);
 }
 
-void Engine::load(const ModelFile& file) {
+void Engine::load(const ModelFile& file, const LoadProgress& progress) {
   const auto start = std::chrono::steady_clock::now();
   const std::int64_t before = file.bytes_read();
-  weights_ = std::make_unique<Weights>(file, plan_.torus, mesh_.coord(), plan_.prefill, plan_.weights);
+  weights_ = std::make_unique<Weights>(file, mesh_, plan_.prefill, plan_.weights, progress);
   load_bytes_ = file.bytes_read() - before;
+  mesh_.together("making room for the cache", [&] { make_caches(); });
+  load_seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+void Engine::make_caches() {
   const KvCut decode = kv_cut(config_, plan_.torus, plan_.decode, plan_.sequences);
   const KvCut prefill = kv_cut(config_, plan_.torus, plan_.prefill, plan_.prefill_rows());
   const std::int64_t positions = plan_.context - plan_.prefix;
@@ -194,7 +199,6 @@ void Engine::load(const ModelFile& file) {
     lanes_ = std::make_unique<KvCache>(prefill, mesh_.coord(), plan_.kv, config_, positions);
     lane_of_.resize(static_cast<std::size_t>(plan_.prefill_rows()));
   }
-  load_seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
 const PreparedProgram& Engine::program_for(Phase phase, const PassShape& shape) {

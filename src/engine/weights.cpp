@@ -1,79 +1,19 @@
 #include "tsrun/engine/weights.hpp"
 
-#include <algorithm>
-#include <cmath>
+#include <omp.h>
 
+#include <algorithm>
+#include <atomic>
+#include <exception>
+
+#include "read_plan.hpp"
+#include "shard_packer.hpp"
 #include "tsrun/core/error.hpp"
 #include "tsrun/core/integer.hpp"
-#include "tsrun/core/text.hpp"
+#include "tsrun/mesh/host_window.hpp"
 
 namespace tsrun {
 namespace {
-
-// A run of a dimension: where it lies in the file and where in the shard.
-struct Piece {
-  std::int64_t file = 0;
-  std::int64_t local = 0;
-  std::int64_t count = 0;
-};
-
-// One dimension of a weight as this chip holds it.
-struct Cutting {
-  std::vector<Piece> pieces;
-  std::int64_t local = 0;  // size of the shard, padding included
-};
-
-class Cutter {
- public:
-  Cutter(const ModelConfig& config, const Torus& torus, const Layout& layout, const Coord& chip)
-      : config_(config), torus_(torus), chip_(chip), sizes_(pad(config, torus, layout)) {}
-
-  Cutting cut(Dim d, const AxisStack& axes) const {
-    const Range mine = shard(torus_, axes, chip_, sizes_.of(d, config_));
-    if (d == Dim::H) return heads(mine);
-    const std::int64_t real = real_size(d);
-    Cutting c{{}, mine.size()};
-    if (mine.begin < real) c.pieces.push_back({mine.begin, 0, std::min(mine.end, real) - mine.begin});
-    return c;
-  }
-
- private:
-  std::int64_t real_size(Dim d) const {
-    switch (d) {
-      case Dim::E: return config_.E;
-      case Dim::F: return config_.F;
-      case Dim::C: return config_.C();
-      case Dim::P: return config_.context;
-      case Dim::Q: return config_.Q;
-      default: return config_.V;
-    }
-  }
-  // Heads are placed one by one; neighbours in the file that are neighbours here are one piece.
-  Cutting heads(Range positions) const {
-    const std::int64_t Q = config_.Q;
-    Cutting c{{}, positions.size() * Q};
-    for (std::int64_t p = positions.begin; p < positions.end; ++p) {
-      const int head = sizes_.heads.head[static_cast<std::size_t>(p)];
-      if (head < 0) continue;
-      const Piece piece{head * Q, (p - positions.begin) * Q, Q};
-      if (!c.pieces.empty() && c.pieces.back().file + c.pieces.back().count == piece.file &&
-          c.pieces.back().local + c.pieces.back().count == piece.local)
-        c.pieces.back().count += Q;
-      else c.pieces.push_back(piece);
-    }
-    return c;
-  }
-
-  const ModelConfig& config_;
-  Torus torus_;
-  Coord chip_;
-  PaddedSizes sizes_;
-};
-
-// Rows that are read at a time: enough to read whole spans, few enough to stay small beside the shard.
-std::int64_t slab_rows(const StoredTensor& t) {
-  return std::max<std::int64_t>(1, (std::int64_t{4} << 20) / std::max<std::int64_t>(1, t.bytes() / t.spec.rows));
-}
 
 bool is_norm_scale(Weight w) {
   switch (w) {
@@ -88,39 +28,105 @@ bool is_norm_scale(Weight w) {
   }
 }
 
-// Rows of a file in another type than they are stored in. Memory that is used again and again.
-class Converter {
+// What a thread of a round came upon first.
+class FirstError {
  public:
-  const TensorRows& convert(const TensorRows& rows, const StoredTensor& tensor, DType to) {
-    if (rows.type == to) return rows;
-    values_.resize(static_cast<std::size_t>(rows.rows * rows.columns));
-    decode_rows(rows, 0, rows.rows, values_.data());
-    if (is_grouped(to) && !std::all_of(values_.begin(), values_.end(), [](float v) { return std::isfinite(v); }))
-      refuse({.what = text("the tensor ", tensor.spec.path, " has values that are not finite numbers"),
-              .where = "--dtype",
-              .next = text("run without --dtype ", name(to))});
-    if (converted_.type != to || converted_.rows != rows.rows || converted_.columns != rows.columns)
-      converted_ = TensorRows::zeros(to, rows.rows, rows.columns);
-#pragma omp parallel for
-    for (std::int64_t r = 0; r < rows.rows; ++r) encode_row(values_.data() + r * rows.columns, converted_, r);
-    return converted_;
+  explicit operator bool() const { return failed_; }
+  void keep() {
+#pragma omp critical(tsrun_first_error)
+    if (!error_) error_ = std::current_exception();
+    failed_ = true;
+  }
+  // As an error for all ranks; our own mistakes end this one, and with it the job.
+  std::optional<Error> take() const {
+    try {
+      if (error_) std::rethrow_exception(error_);
+    } catch (const Error& error) {
+      return error;
+    }
+    return {};
   }
 
  private:
-  std::vector<float> values_;
-  TensorRows converted_;
+  std::exception_ptr error_;
+  std::atomic<bool> failed_ = false;
 };
 
-// A whole padded vector.
-std::vector<float> load_vector(const ModelFile& file, const StoredTensor& tensor, const Cutting& cut) {
-  std::vector<float> stored(static_cast<std::size_t>(tensor.spec.columns)), v(static_cast<std::size_t>(cut.local));
-  decode_rows(file.read_rows(tensor, 0, 1), 0, 1, stored.data());
-  const float offset = is_norm_scale(tensor.spec.weight) ? static_cast<float>(file.config().norm_offset) : 0.0F;
-  for (const Piece& piece : cut.pieces)
-    std::transform(stored.begin() + piece.file, stored.begin() + piece.file + piece.count, v.begin() + piece.local,
-                   [offset](float value) { return value + offset; });
-  return v;
-}
+// The rounds of a host's plan. In each, this rank's threads read its spans of one round into one half of the window and
+// pack what they need of the round before from the other half; then all ranks wait for each other, once, and learn of
+// any error. The number of rounds is the same on every rank of the job, so that a rank that fails keeps nobody waiting.
+class Rounds {
+ public:
+  Rounds(const ModelFile& file, const Mesh& mesh, const ReadPlan& plan, ShardPacker& packer)
+      : file_(file), mesh_(mesh), plan_(plan), packer_(packer), scratch_(static_cast<std::size_t>(omp_get_max_threads())) {
+    for (const auto& round : plan.rounds)
+      for (const PlannedSpan& s : round) ++left_[s.weight];
+  }
+
+  std::optional<Error> run(const LoadProgress& progress) {
+    const auto count = static_cast<std::size_t>(mesh_.max({std::ssize(plan_.rounds)})[0]);
+    const HostWindow window(mesh_, plan_.window_bytes);
+    std::int64_t done = 0;
+    for (std::size_t i = 0; i <= count; ++i) {
+      const auto& packed = round(i == 0 ? count : i - 1);
+      const std::optional<Error> mine = step(round(i), packed, window);
+      window.sync();
+      if (std::optional<Error> error = mesh_.agreed(mine, "loading the model")) return error;
+      window.sync();
+      for (const PlannedSpan& s : packed) done += s.span.bytes;
+      if (progress) progress(done, plan_.bytes);
+    }
+    return {};
+  }
+
+ private:
+  const std::vector<PlannedSpan>& round(std::size_t i) const {
+    static const std::vector<PlannedSpan> none;
+    return i < plan_.rounds.size() ? plan_.rounds[i] : none;
+  }
+
+  std::optional<Error> step(const std::vector<PlannedSpan>& reads, const std::vector<PlannedSpan>& packs,
+                            const HostWindow& window) {
+    std::vector<const PlannedSpan*> mine, beside, values;
+    for (const PlannedSpan& s : reads)
+      if (s.reader == mesh_.rank_on_host()) mine.push_back(&s);
+    for (const PlannedSpan& s : packs) (s.span.part > 0 ? beside : values).push_back(&s);
+    for (const PlannedSpan* s : beside) packer_.begin(s->weight);
+    FirstError failed;
+    const auto guarded = [&failed](const auto& work) {
+      try {
+        if (!failed) work();
+      } catch (...) {
+        failed.keep();
+      }
+    };
+    const auto pack = [&](const PlannedSpan& s) {
+      packer_.pack(s.weight, s.span, window.data() + s.at, scratch_[static_cast<std::size_t>(omp_get_thread_num())]);
+    };
+    const auto read = [&](const PlannedSpan& s) {
+      file_.read_span(s.span, {window.data() + s.at, static_cast<std::size_t>(s.span.bytes)});
+    };
+#pragma omp parallel
+    {
+#pragma omp for schedule(dynamic)
+      for (std::size_t i = 0; i < beside.size(); ++i) guarded([&] { pack(*beside[i]); });
+#pragma omp for schedule(dynamic) nowait
+      for (std::size_t i = 0; i < mine.size(); ++i) guarded([&] { read(*mine[i]); });
+#pragma omp for schedule(dynamic)
+      for (std::size_t i = 0; i < values.size(); ++i) guarded([&] { pack(*values[i]); });
+    }
+    for (const PlannedSpan& s : packs)
+      if (--left_[s.weight] == 0) packer_.end(s.weight);
+    return failed.take();
+  }
+
+  const ModelFile& file_;
+  const Mesh& mesh_;
+  const ReadPlan& plan_;
+  ShardPacker& packer_;
+  std::vector<ShardPacker::Scratch> scratch_;
+  std::map<std::size_t, std::int64_t> left_;  // spans of a weight that are not packed yet
+};
 
 }  // namespace
 
@@ -139,43 +145,57 @@ Layout with_groups(Layout layout, const ModelFile& file, std::optional<DType> as
   return layout;
 }
 
-Weights::Weights(const ModelFile& file, const Torus& torus, const Coord& chip, const Layout& layout,
-                 std::optional<DType> asked) {
-  const Cutter cutter(file.config(), torus, layout, chip);
+Weights::Weights(const ModelFile& file, const Mesh& mesh, const Layout& layout, std::optional<DType> asked,
+                 const LoadProgress& progress) {
+  const Torus& torus = mesh.torus();
   const std::vector<WeightUse> uses = stored_weights(file.config(), layout);
-  std::vector<std::int64_t> places;
-  const std::int64_t size = allot(file, torus, layout, asked, places);
-  pages_ = Pages(size);
-  TensorRows read;  // memory that is used again and again
-  Converter converter;
-  for (std::size_t i = 0; i < uses.size(); ++i) {
-    const StoredTensor& tensor = file.tensor(uses[i].weight, uses[i].layer);
-    const TensorSpec& spec = tensor.spec;
-    Held& h = held_[{uses[i].layer, uses[i].weight}];
-    const Cutting columns = cutter.cut(spec.in, uses[i].partition.axes(spec.in));
-    if (spec.is_vector) {
-      h.vector = load_vector(file, tensor, columns);
-      continue;
+  const std::int64_t threads = mesh.max({omp_get_max_threads()})[0] * mesh.ranks_on_host();
+  std::optional<ShardPacker> packer;
+  ReadPlan plan;
+  mesh.together("making room for the weights", [&] {
+    std::vector<const StoredTensor*> tensors;
+    for (const WeightUse& use : uses) tensors.push_back(&file.tensor(use.weight, use.layer));
+    std::vector<std::vector<WeightCut>> cuts;
+    for (const int rank : mesh.ranks_of_host()) {
+      const Cutter cutter(file.config(), torus, layout, coord_of(torus, rank));
+      std::vector<WeightCut>& of_rank = cuts.emplace_back();
+      for (std::size_t i = 0; i < uses.size(); ++i) of_rank.push_back(cutter.cut(uses[i], tensors[i]->spec));
     }
-    std::byte* const to = pages_.data() + places[i];
-    h.shard.data = to;
-    pack_zeros(h.shard.type, to, h.shard.rows, h.shard.columns);
-    for (const Piece& piece : cutter.cut(spec.out, uses[i].partition.axes(spec.out)).pieces)
-      for (std::int64_t done = 0, count = 0; done < piece.count; done += count) {
-        count = std::min(slab_rows(tensor), piece.count - done);
-        file.read_rows(tensor, piece.file + done, count, read);
-        const TensorRows& kept = converter.convert(read, tensor, h.shard.type);
-        for (const Piece& c : columns.pieces)
-          pack(kept, {0, count, c.file, c.count}, {h.shard.type, h.shard.rows, h.shard.columns, to}, piece.local + done, c.local);
-      }
-  }
+    plan = plan_reads(tensors, cuts, half_window_bytes(threads));
+    packer.emplace(make_shards(file, uses, cuts[mesh.rank_on_host()], allot(file, torus, layout, asked)));
+  });
+  if (const std::optional<Error> error = Rounds(file, mesh, plan, *packer).run(progress)) throw Error(*error);
 }
 
-// Shapes and types, and where each matrix lies in the memory of all.
-std::int64_t Weights::allot(const ModelFile& file, const Torus& torus, const Layout& layout, std::optional<DType> asked,
-                            std::vector<std::int64_t>& places) {
+// Where each weight goes to.
+std::vector<Shard> Weights::make_shards(const ModelFile& file, const std::vector<WeightUse>& uses,
+                                        const std::vector<WeightCut>& cuts, const std::vector<std::int64_t>& places) {
+  pages_ = Pages(places.back());
+  std::vector<Shard> shards;
+  for (std::size_t i = 0; i < uses.size(); ++i) {
+    const StoredTensor& tensor = file.tensor(uses[i].weight, uses[i].layer);
+    Held& h = held_[{uses[i].layer, uses[i].weight}];
+    Shard shard{&tensor, cuts[i], {}, nullptr, 0};
+    if (tensor.spec.is_vector) {
+      h.vector.resize(static_cast<std::size_t>(cuts[i].columns.local));
+      shard.vector = h.vector.data();
+      if (is_norm_scale(tensor.spec.weight)) shard.offset = static_cast<float>(file.config().norm_offset);
+    } else {
+      h.shard.data = pages_.data() + places[i];
+      shard.matrix = {h.shard.type, h.shard.rows, h.shard.columns, pages_.data() + places[i]};
+      pack_zeros(h.shard.type, shard.matrix.data, h.shard.rows, h.shard.columns);
+    }
+    shards.push_back(shard);
+  }
+  return shards;
+}
+
+// Shapes and types, where each matrix lies in the memory of all, and behind the last how large that is.
+std::vector<std::int64_t> Weights::allot(const ModelFile& file, const Torus& torus, const Layout& layout,
+                                         std::optional<DType> asked) {
   constexpr std::int64_t aligned = 64;
   const PaddedSizes sizes = pad(file.config(), torus, layout);
+  std::vector<std::int64_t> places;
   std::int64_t size = 0;
   for (const WeightUse& use : stored_weights(file.config(), layout)) {
     const StoredTensor& tensor = file.tensor(use.weight, use.layer);
@@ -189,7 +209,8 @@ std::int64_t Weights::allot(const ModelFile& file, const Torus& torus, const Lay
     const bool looked_up = use.weight == Weight::pos_embed || (use.weight == Weight::embed && !file.config().tied);
     if (!looked_up) bytes_of_products_ += bytes_of(type, shape.rows, shape.columns);
   }
-  return size;
+  places.push_back(size);
+  return places;
 }
 
 const Weights::Held& Weights::held(const WeightUse& use) const {

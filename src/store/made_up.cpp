@@ -53,22 +53,38 @@ std::vector<StoredTensor> made_up_tensors(const ModelConfig& config, DType type)
   return tensors;
 }
 
-void make_up_rows(const StoredTensor& tensor, std::int64_t first, TensorRows& out) {
-  const auto width = static_cast<std::size_t>(out.value_bytes_per_row());
-  const float most = root_of_three / std::sqrt(static_cast<float>(out.columns));
-  for (std::int64_t r = 0; r < out.rows; ++r) {
-    const std::span<std::byte> row(out.values.data() + static_cast<std::size_t>(r) * width, width);
-    if (tensor.spec.is_vector) {
-      const float one = 1;
-      for (std::size_t i = 0; i < width; i += 4) std::memcpy(row.data() + i, &one, 4);
-      continue;
-    }
-    Random random((static_cast<std::uint64_t>(tensor.spec.layer + 1) << 48) +
-                  (static_cast<std::uint64_t>(tensor.spec.weight) << 40) + static_cast<std::uint64_t>(first + r));
-    if (is_quantized(out.type)) fill_bits(random, row);
-    else fill_floats(out.type, random, most, row);
+namespace {
+
+void make_up_row(const StoredTensor& tensor, std::int64_t r, float most, std::span<std::byte> row) {
+  if (tensor.spec.is_vector) {
+    const float one = 1;
+    for (std::size_t i = 0; i < row.size(); i += 4) std::memcpy(row.data() + i, &one, 4);
+    return;
   }
-  std::fill(out.scale.begin(), out.scale.end(), f32_to_f16(most / (bits(out.type) == 8 ? 128.0F : 8.0F)));
+  Random random((static_cast<std::uint64_t>(tensor.spec.layer + 1) << 48) +
+                (static_cast<std::uint64_t>(tensor.spec.weight) << 40) + static_cast<std::uint64_t>(r));
+  if (is_quantized(tensor.type)) fill_bits(random, row);
+  else fill_floats(tensor.type, random, most, row);
+}
+
+}  // namespace
+
+void make_up(const StoredTensor& tensor, int part, std::int64_t begin, std::span<std::byte> out) {
+  const float most = root_of_three / std::sqrt(static_cast<float>(tensor.spec.columns));
+  if (part > 0) {
+    const std::uint16_t scale = part == 1 ? f32_to_f16(most / (bits(tensor.type) == 8 ? 128.0F : 8.0F)) : 0;
+    for (std::size_t i = 0; i < out.size(); i += sizeof scale) std::memcpy(out.data() + i, &scale, sizeof scale);
+    return;
+  }
+  std::vector<std::byte> row(static_cast<std::size_t>(tensor.row_bytes(part)));
+  while (!out.empty()) {
+    const std::size_t inside = static_cast<std::size_t>(begin) % row.size();
+    const std::size_t n = std::min(out.size(), row.size() - inside);
+    make_up_row(tensor, begin / std::ssize(row), most, row);
+    std::copy_n(row.begin() + static_cast<std::ptrdiff_t>(inside), n, out.begin());
+    begin += static_cast<std::int64_t>(n);
+    out = out.subspan(n);
+  }
 }
 
 }  // namespace tsrun

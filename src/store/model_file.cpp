@@ -21,14 +21,6 @@ struct Stream {
   Part part;
   std::uint64_t offset = 0;
   std::vector<std::uint32_t> crcs;
-  std::int64_t span_size(std::int64_t span) const { return std::min(span_bytes, part.bytes() - span * span_bytes); }
-};
-
-// The last span that was wanted only in part. One each for values, scales and minima, which are read in turn.
-struct HeldSpan {
-  const Stream* stream = nullptr;
-  std::int64_t span = 0;
-  std::vector<std::byte> bytes;
 };
 
 std::string words(const std::vector<hsize_t>& dims) {
@@ -121,11 +113,9 @@ struct ModelFile::State {
   std::vector<StoredTensor> tensors;
   std::vector<std::vector<Stream>> streams;  // as many as tensors, one to three each; none where all is made up
   std::map<std::pair<Weight, int>, std::size_t> index;
-  std::vector<HeldSpan> held = std::vector<HeldSpan>(3);
 
   void open(std::string path);
-  void read_span(const Stream& stream, std::int64_t span, std::span<std::byte> out);
-  void read_bytes(const Stream& stream, HeldSpan& last, std::int64_t begin, std::span<std::byte> out);
+  void read(const Stream& stream, std::int64_t begin, std::span<std::byte> out);
 };
 
 void ModelFile::State::open(std::string path) {
@@ -152,9 +142,9 @@ void ModelFile::State::open(std::string path) {
 }
 
 // One whole span, checked.
-void ModelFile::State::read_span(const Stream& stream, std::int64_t span, std::span<std::byte> out) {
-  const std::int64_t at = span * span_bytes;
-  file.read(stream.offset + static_cast<std::uint64_t>(at), out);
+void ModelFile::State::read(const Stream& stream, std::int64_t begin, std::span<std::byte> out) {
+  file.read(stream.offset + static_cast<std::uint64_t>(begin), out);
+  const std::int64_t span = begin / span_bytes;
   const std::uint32_t stored = stream.crcs[static_cast<std::size_t>(span)];
   const std::uint32_t found = crc32c(out);
   if (found == stored) return;
@@ -162,35 +152,25 @@ void ModelFile::State::read_span(const Stream& stream, std::int64_t span, std::s
           .where = text(file.path, ": ", stream.part.path),
           .numbers = {{"span", span},
                       {"of", spans_of(stream.part.bytes())},
-                      {"at byte", static_cast<std::int64_t>(stream.offset) + at},
+                      {"at byte", static_cast<std::int64_t>(stream.offset) + begin},
                       {"CRC-32C stored", static_cast<std::int64_t>(stored)},
                       {"found", static_cast<std::int64_t>(found)}},
           .next = "copy or convert the file again"});
 }
 
-// Bytes [begin, begin + out.size()) of a dataset. A span that is wanted whole goes straight to its place.
-void ModelFile::State::read_bytes(const Stream& stream, HeldSpan& last, std::int64_t begin, std::span<std::byte> out) {
-  while (!out.empty()) {
-    const std::int64_t span = begin / span_bytes;
-    const std::int64_t inside = begin % span_bytes;
-    const auto size = static_cast<std::size_t>(stream.span_size(span));
-    const std::size_t n = std::min(out.size(), size - static_cast<std::size_t>(inside));
-    const bool is_held = last.stream == &stream && last.span == span;
-    if (n == size && !is_held) {
-      read_span(stream, span, out.first(n));
-    } else {
-      if (!is_held) {
-        last.stream = nullptr;  // should this read fail
-        last.bytes.resize(size);
-        read_span(stream, span, last.bytes);
-        last.stream = &stream;
-        last.span = span;
-      }
-      std::copy_n(last.bytes.begin() + inside, n, out.begin());
-    }
-    begin += static_cast<std::int64_t>(n);
-    out = out.subspan(n);
+Unit StoredTensor::unit(int part) const {
+  if (part == 0) return bits(type) < 8 ? Unit{8 / bits(type), 1} : Unit{1, bits(type) / 8};
+  return is_grouped(type) ? Unit{group_size, 2} : Unit{spec.columns, 4};
+}
+
+std::vector<TensorSpan> spans_of(const StoredTensor& tensor) {
+  std::vector<TensorSpan> spans;
+  for (int part = 0; part < tensor.parts(); ++part) {
+    const std::int64_t bytes = tensor.spec.rows * tensor.row_bytes(part);
+    for (std::int64_t begin = 0; begin < bytes; begin += span_bytes)
+      spans.push_back({&tensor, part, begin, std::min(span_bytes, bytes - begin)});
   }
+  return spans;
 }
 
 ModelFile::ModelFile(std::string path) : state_(std::make_unique<State>()) { state_->open(std::move(path)); }
@@ -220,44 +200,41 @@ const StoredTensor& ModelFile::tensor(Weight weight, int layer) const {
   return state_->tensors[found->second];
 }
 
-void ModelFile::read_rows(const StoredTensor& tensor, std::int64_t first, std::int64_t count, TensorRows& out) const {
+void ModelFile::read_span(const TensorSpan& span, std::span<std::byte> out) const {
   State& s = *state_;
-  const auto found = s.index.find({tensor.spec.weight, tensor.spec.layer});
-  check(found != s.index.end(), "a tensor read is one of the model");
-  const TensorSpec& spec = s.tensors[found->second].spec;
-  check(first >= 0 && count >= 0 && first <= spec.rows - count, "rows read are rows of the tensor");
-  out.type = s.tensors[found->second].type;
-  out.rows = count;
-  out.columns = spec.columns;
-  out.values.resize(static_cast<std::size_t>(count * out.value_bytes_per_row()));
-  out.scale.resize(static_cast<std::size_t>(count * out.scales_per_row()));
-  out.minimum.resize(has_minimum(out.type) ? out.scale.size() : 0);
-  if (s.streams.empty()) return make_up_rows(s.tensors[found->second], first, out);
-  const std::vector<Stream>& parts = s.streams[found->second];
-  for (std::size_t i = 0; i < parts.size(); ++i)
-    s.read_bytes(parts[i], s.held[i], first * parts[i].part.row_bytes, part_bytes(out, i));
+  const auto found = s.index.find({span.tensor->spec.weight, span.tensor->spec.layer});
+  check(found != s.index.end() && std::ssize(out) == span.bytes, "a span read is one of the model");
+  if (s.streams.empty()) return make_up(*span.tensor, span.part, span.begin, out);
+  s.read(s.streams[found->second][static_cast<std::size_t>(span.part)], span.begin, out);
 }
 
 TensorRows ModelFile::read_rows(const StoredTensor& tensor, std::int64_t first, std::int64_t count) const {
-  TensorRows out;
-  read_rows(tensor, first, count, out);
+  check(first >= 0 && count >= 0 && first <= tensor.spec.rows - count, "rows read are rows of the tensor");
+  TensorRows out = TensorRows::zeros(tensor.type, count, tensor.spec.columns);
+  std::vector<std::byte> buffer;
+  for (const TensorSpan& span : spans_of(tensor)) {
+    const std::span<std::byte> wanted = part_bytes(out, static_cast<std::size_t>(span.part));
+    const std::int64_t at = first * tensor.row_bytes(span.part);  // of the first byte that is wanted
+    const std::int64_t begin = std::max(at, span.begin), end = std::min(at + std::ssize(wanted), span.begin + span.bytes);
+    if (begin >= end) continue;
+    buffer.resize(static_cast<std::size_t>(span.bytes));
+    read_span(span, buffer);
+    std::copy_n(buffer.begin() + (begin - span.begin), end - begin, wanted.begin() + (begin - at));
+  }
   return out;
 }
 
 void ModelFile::verify(const std::function<void(std::int64_t, std::int64_t)>& progress) const {
-  State& s = *state_;
   std::int64_t done = 0;
   std::int64_t all = 0;
-  for (const StoredTensor& t : s.tensors) all += t.bytes();
+  for (const StoredTensor& t : tensors()) all += t.bytes();
   std::vector<std::byte> buffer(static_cast<std::size_t>(span_bytes));
-  for (const std::vector<Stream>& parts : s.streams)
-    for (const Stream& stream : parts)
-      for (std::int64_t span = 0; span < static_cast<std::int64_t>(stream.crcs.size()); ++span) {
-        const std::int64_t size = stream.span_size(span);
-        s.read_span(stream, span, std::span(buffer).first(static_cast<std::size_t>(size)));
-        done += size;
-        if (progress) progress(done, all);
-      }
+  for (const StoredTensor& t : tensors())
+    for (const TensorSpan& span : spans_of(t)) {
+      read_span(span, std::span(buffer).first(static_cast<std::size_t>(span.bytes)));
+      done += span.bytes;
+      if (progress) progress(done, all);
+    }
 }
 
 }  // namespace tsrun

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <string_view>
@@ -68,7 +69,7 @@ Disk open_regular(const std::string& path, std::uint64_t& bytes) {
 void SealedFile::read(std::uint64_t offset, std::span<std::byte> out) {
   int error = 0;
   const std::size_t n = disk.read(offset, out, error);
-  bytes_read += static_cast<std::int64_t>(n);
+  std::atomic_ref(bytes_read) += static_cast<std::int64_t>(n);
   if (n == out.size()) return;
   const Numbers numbers = {{"at byte", static_cast<std::int64_t>(offset)},
                            {"needed", static_cast<std::int64_t>(out.size())},

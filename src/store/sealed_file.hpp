@@ -16,7 +16,8 @@ struct SealedFile {
   Seal seal;
   std::int64_t bytes_read = 0;
 
-  // Exactly these bytes; refuses if the file has become shorter, and ends the job if the disk fails.
+  // Exactly these bytes; refuses if the file has become shorter, and ends the job if the disk fails. For any number of
+  // threads.
   void read(std::uint64_t offset, std::span<std::byte> out);
 };
 

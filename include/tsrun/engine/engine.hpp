@@ -57,7 +57,7 @@ class Engine {
  public:
   // Loads this rank's shard. Refuses a plan that is impossible, and gives up (exit 3) before allocating where the
   // ranks of a host would need more memory than it has. All ranks throw alike.
-  Engine(const ModelFile& file, const Plan& plan, const Mesh& mesh);
+  Engine(const ModelFile& file, const Plan& plan, const Mesh& mesh, const LoadProgress& progress = {});
 
   // The tokens of the plan's prefix, before anything else; every row's context then begins behind them.
   void share_prefix(std::span<const std::int32_t> tokens);
@@ -92,7 +92,8 @@ class Engine {
   const PreparedProgram& program_for(Phase phase, const PassShape& shape);
   PassResult pass(Phase phase, std::span<const PassInput> rows, const std::vector<std::int64_t>& places, KvCache& cache,
                   Output output);
-  void load(const ModelFile& file);
+  void load(const ModelFile& file, const LoadProgress& progress);
+  void make_caches();
   KvCache& bring(Phase phase, std::span<const PassInput> rows, std::vector<std::int64_t>& places);
   std::int64_t lane_for(const PassInput& row);
   void settle(std::vector<std::int64_t> lanes);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <utility>
@@ -24,12 +25,19 @@ DType held_type(const StoredTensor& tensor, std::optional<DType> asked);
 // groups.
 Layout with_groups(Layout layout, const ModelFile& file, std::optional<DType> asked);
 
+// Called now and then by every rank while it loads: bytes of this host that are in place, of so many.
+using LoadProgress = std::function<void(std::int64_t done, std::int64_t all)>;
+
+struct Shard;      // a weight's place in memory, for who packs it
+struct WeightCut;  // what a chip holds of a weight
+
 class Weights {
  public:
-  // Reads this chip's part of every weight: the file's rows in whole spans, then the columns that are its own. What
-  // lies outside the tensor is padding and 0. `norm_offset` is added to the norm scales here. The layout has groups.
-  Weights(const ModelFile& file, const Torus& torus, const Coord& chip, const Layout& layout,
-          std::optional<DType> asked);
+  // Reads this chip's part of every weight; all ranks call, and those of a host read each span once for all of them.
+  // What lies outside the tensor is padding and 0. `norm_offset` is added to the norm scales here. The layout has
+  // groups. All ranks throw alike.
+  Weights(const ModelFile& file, const Mesh& mesh, const Layout& layout, std::optional<DType> asked,
+          const LoadProgress& progress);
 
   // [rows of the output dimension][columns of the input dimension] of this chip.
   PackedView matrix(const WeightUse& use) const { return held(use).shard; }
@@ -45,8 +53,10 @@ class Weights {
     std::vector<float> vector;
   };
   const Held& held(const WeightUse& use) const;
-  std::int64_t allot(const ModelFile& file, const Torus& torus, const Layout& layout, std::optional<DType> asked,
-                     std::vector<std::int64_t>& places);
+  std::vector<std::int64_t> allot(const ModelFile& file, const Torus& torus, const Layout& layout,
+                                  std::optional<DType> asked);
+  std::vector<Shard> make_shards(const ModelFile& file, const std::vector<WeightUse>& uses,
+                                 const std::vector<WeightCut>& cuts, const std::vector<std::int64_t>& places);
 
   std::map<std::pair<int, Weight>, Held> held_;
   Pages pages_;  // of all matrices

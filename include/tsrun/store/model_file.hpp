@@ -2,12 +2,13 @@
 //
 // Every rank opens the file for itself, read-only, without locks. Opening reads and checks all that is not tensor
 // data; a tensor is read in whole spans of 4 MiB of its contiguous data, each checked against its CRC-32C before
-// anything is taken from it.
+// anything is taken from it. Who reads which span, and hands it on, is the engine's matter.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -18,11 +19,32 @@
 
 namespace tsrun {
 
+// In a row of a dataset, so many columns of the tensor take so many bytes.
+struct Unit {
+  std::int64_t columns = 1;
+  std::int64_t bytes = 1;
+};
+
 struct StoredTensor {
   TensorSpec spec;
   DType type = DType::f32;
   std::int64_t bytes() const { return bytes_of(type, spec.rows, spec.columns); }
+
+  // Its datasets, by the name of "part": 0 its values, 1 its scales, 2 its minima.
+  int parts() const { return 1 + (is_quantized(type) ? 1 : 0) + (has_minimum(type) ? 1 : 0); }
+  Unit unit(int part) const;
+  std::int64_t row_bytes(int part) const { return spec.columns / unit(part).columns * unit(part).bytes; }
 };
+
+// What is read and checked at a time: bytes [begin, begin + bytes) of one part of a tensor of the file.
+struct TensorSpan {
+  const StoredTensor* tensor = nullptr;
+  int part = 0;
+  std::int64_t begin = 0;
+  std::int64_t bytes = 0;
+};
+// All of a tensor, part by part.
+std::vector<TensorSpan> spans_of(const StoredTensor& tensor);
 
 class ModelFile {
  public:
@@ -43,11 +65,10 @@ class ModelFile {
   // One that the configuration has; asking for another is our own mistake.
   const StoredTensor& tensor(Weight weight, int layer) const;
 
-  // Rows [first, first + count) in the stored type. Refuses (exit 2) a damaged span, naming the dataset. The span
-  // at the end of a read is kept, so that consecutive rows read each byte once. Not for two threads at a time.
+  // Into `out`, which is as large. Refuses (exit 2) a damaged span, naming the dataset. For any number of threads.
+  void read_span(const TensorSpan& span, std::span<std::byte> out) const;
+  // Rows [first, first + count) in the stored type: the spans that hold them, each read anew.
   TensorRows read_rows(const StoredTensor& tensor, std::int64_t first, std::int64_t count) const;
-  // The same into `out`, whose memory is used again: first touch of new memory costs more than the read.
-  void read_rows(const StoredTensor& tensor, std::int64_t first, std::int64_t count, TensorRows& out) const;
 
   // Reads and checks every span of every dataset; refuses at the first damaged one, naming it. What is not tensor
   // data was checked when the file was opened. progress(bytes done, bytes in all) is called now and then.
