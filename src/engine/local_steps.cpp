@@ -92,7 +92,8 @@ void LocalSteps::run(const Step& step) {
 
 void LocalSteps::take_factors(std::span<const ValueId> in) const {
   check(in.size() <= factors_.size(), "at most two products are added");
-  for (std::size_t i = 0; i < in.size(); ++i) factors_[i].set(at(in[i]), rows_of(in[i]), width_of(in[i]));
+  const Rows expected = p_.shape.phase == Phase::prefill ? Rows::many : Rows::few;
+  for (std::size_t i = 0; i < in.size(); ++i) factors_[i].set(at(in[i]), rows_of(in[i]), width_of(in[i]), 0, expected);
 }
 
 void LocalSteps::multiply(const Step& step, std::span<const ValueId> in, std::span<const ValueId> out) const {

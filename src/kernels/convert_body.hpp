@@ -2,6 +2,7 @@
 // vectors and compiled once per instruction set.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstring>
@@ -12,19 +13,6 @@
 
 namespace tsrun::TSRUN_SIMD_LEVEL {
 namespace {
-
-// `count` words, one row of a block of `rows`.
-void scatter(const void* words, std::int64_t count, int rows, std::byte* to) {
-  const auto* const from = static_cast<const std::byte*>(words);
-  for (std::int64_t k = 0; k < count; ++k) std::memcpy(to + k * rows * 4, from + k * 4, 4);
-}
-
-void convert_bf16(const float* x, std::int64_t columns, int rows, std::byte* to) {
-  std::uint16_t rounded[chunk_columns(Form::bf16)];
-  for (std::int64_t k = 0; k < columns; ++k) rounded[k] = f32_to_bf16(x[k]);
-  if (columns % 2 != 0) rounded[columns] = 0;
-  scatter(rounded, ceil_div(columns, 2), rows, to);
-}
 
 // A group of one row in registers.
 constexpr int per_group = group_size / lanes;
@@ -70,7 +58,6 @@ struct QuantizedGroup {
     minus_sum = -across(sum, sum_of_two)[0];
     energy = across(squares, sum_of_two)[0];
   }
-  void store(int row, int rows, std::byte* to) const { scatter(q, group_size / 4, rows, to + row * 4); }
 };
 
 // One row's group: its scale, and that of the fine part, 0 if none is worth it. A NaN or infinity among the values
@@ -110,7 +97,7 @@ void convert_int8(const float* x, std::int64_t stride, std::int64_t columns, int
     std::uint32_t has_fine = 0;
     for (int r = 0; r < rows; ++r) {
       const ConvertedGroup g(group_of(r, k));
-      g.coarse.store(r, rows, to);
+      store(to + r * group_size, g.coarse.q);
       std::byte* const behind = to + group_size * rows + r * 4;
       store(behind, g.scale);
       store(behind + rows * 4, g.coarse.minus_sum);
@@ -120,7 +107,7 @@ void convert_int8(const float* x, std::int64_t stride, std::int64_t columns, int
     for (int r = 0; r < rows && has_fine != 0; ++r) {
       const Group from = group_of(r, k);
       const QuantizedGroup f = ConvertedGroup(from).fine(from);
-      f.store(r, rows, fine);
+      store(fine + r * group_size, f.q);
       store(fine + group_size * rows + r * 4, f.minus_sum);
     }
     to += rows * form_bytes(Form::int8, group_size);
@@ -128,18 +115,37 @@ void convert_int8(const float* x, std::int64_t stride, std::int64_t columns, int
   }
 }
 
+// One row of a block whose groups lie `step` bytes apart.
+void convert_f32(const float* x, std::int64_t columns, std::int64_t step, std::byte* to) {
+  for (std::int64_t k = 0; k < columns; k += form_group(Form::f32), to += step) {
+    float group[form_group(Form::f32)] = {};
+    std::copy_n(x + k, std::min(columns - k, form_group(Form::f32)), group);
+    std::memcpy(to, group, sizeof group);
+  }
+}
+
+void convert_bf16(const float* x, std::int64_t columns, std::int64_t step, std::byte* to) {
+  constexpr std::int64_t group = form_group(Form::bf16);
+  for (std::int64_t k = 0; k < columns; k += group, to += step) {
+    float last[group] = {};
+    if (columns - k < group) std::copy_n(x + k, columns - k, last);
+    const float* const from = columns - k < group ? last : x + k;
+#ifdef __AVX512BF16__
+    const __m512bh rounded = _mm512_cvtne2ps_pbh(_mm512_loadu_ps(from + group / 2), _mm512_loadu_ps(from));
+#else
+    std::uint16_t rounded[group];
+    for (std::int64_t i = 0; i < group; ++i) rounded[i] = f32_to_bf16(from[i]);
+#endif
+    std::memcpy(to, &rounded, sizeof rounded);
+  }
+}
+
 void convert(Form f, const float* x, std::int64_t stride, std::int64_t columns, int rows, std::byte* block,
              std::byte* fine) {
   if (f == Form::int8) return convert_int8(x, stride, columns, rows, block, fine);
-  for (int r = 0; r < rows; ++r, x += stride) {
-    if (f == Form::bf16) {
-      convert_bf16(x, columns, rows, block + r * 4);
-      continue;
-    }
-    scatter(x, columns, rows, block + r * 4);
-    const float nothing = 0;
-    if (columns % 2 != 0) scatter(&nothing, 1, rows, block + (columns * rows + r) * 4);
-  }
+  const std::int64_t width = form_group_bytes(f);
+  for (int r = 0; r < rows; ++r)
+    (f == Form::bf16 ? convert_bf16 : convert_f32)(x + r * stride, columns, rows * width, block + r * width);
 }
 
 }  // namespace

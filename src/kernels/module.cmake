@@ -14,8 +14,10 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
                               COMPILE_FLAGS "-O3 ${avx512}")
   set_source_files_properties(${kernels}/packed_avx512_bf16.cpp PROPERTIES
                               COMPILE_FLAGS "-O3 ${avx512} -mavx512bf16 -mavx512vnni")
+  set_source_files_properties(${kernels}/packed_amx.cpp PROPERTIES
+                              COMPILE_FLAGS "-O3 ${avx512} -mavx512bf16 -mamx-tile -mamx-bf16")
   set_source_files_properties(${kernels}/simd_level.cpp ${kernels}/packed_kernels.cpp ${kernels}/attention.cpp ${kernels}/rows.cpp
                               PROPERTIES COMPILE_DEFINITIONS TSRUN_X86)
 else()
-  list(FILTER sources EXCLUDE REGEX "/(attention|packed|rows)_avx")
+  list(FILTER sources EXCLUDE REGEX "/(attention|packed|rows)_(avx|amx)")
 endif()

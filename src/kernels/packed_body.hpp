@@ -3,6 +3,7 @@
 // A tile of the product stays in registers while a chunk of the contracted dimension streams by. An element is one
 // chain of sums in the order of the columns, whatever tile it falls in and whatever chunks there are: the chain
 // continues from the sums before.
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstring>
@@ -84,42 +85,59 @@ inline void fetch_ahead(const Tile& t, std::int64_t at) {
 
 // ---- f32 and bf16 ----
 
+#ifdef __AVX512BF16__
+constexpr bool multiplies_bf16 = true;
+#else
+constexpr bool multiplies_bf16 = false;
+#endif
+
+// One unit of weights with each row's activations at x, rows so many bytes apart.
+template <DType type, int rows, int panels>
+__attribute__((always_inline)) inline void float_unit(Sums<rows, panels>& sums, const Tile& t, std::int64_t at,
+                                                      const std::byte* x) {
+  constexpr int vectors = panels * per_panel, row_bytes = 64;
+  constexpr bool pairs = type == DType::bf16;
+  fetch_ahead<rows, panels, unit_bytes>(t, at);
+  Words w[vectors];
+#pragma GCC unroll 8
+  for (int c = 0; c < vectors; ++c) w[c] = load<Words>(vector_at(t, at, c));
+#pragma GCC unroll 16
+  for (int r = 0; r < rows; ++r, x += row_bytes) {
+#ifdef __AVX512BF16__
+    if constexpr (pairs) {
+      const Words both = broadcast<std::uint32_t>(x);
+#pragma GCC unroll 8
+      for (int c = 0; c < vectors; ++c)
+        sums.v[r][c] = Floats(_mm512_dpbf16_ps(__m512(sums.v[r][c]), __m512bh(w[c]), __m512bh(both)));
+      continue;
+    }
+#endif
+    const Floats first = Floats(broadcast<float>(x));
+    if constexpr (pairs) {  // a bf16 is the upper half of a float
+      const Floats second = Floats(broadcast<float>(x + 4));
+#pragma GCC unroll 8
+      for (int c = 0; c < vectors; ++c) {
+        sums.v[r][c] = multiply_add(Floats(w[c] << 16), first, sums.v[r][c]);
+        sums.v[r][c] = multiply_add(Floats(w[c] & 0xffff0000U), second, sums.v[r][c]);
+      }
+    } else {
+#pragma GCC unroll 8
+      for (int c = 0; c < vectors; ++c) sums.v[r][c] = multiply_add(Floats(w[c]), first, sums.v[r][c]);
+    }
+  }
+}
+
 template <DType type, int rows, int panels>
 void float_tile(const Tile& t) {
   constexpr bool pairs = type == DType::bf16;
-  constexpr int vectors = panels * per_panel;
+  constexpr int x_bytes = pairs && !multiplies_bf16 ? 8 : 4, group_units = 64 / x_bytes;
   Sums<rows, panels> sums(t);
   const std::int64_t units = pairs ? t.columns / 2 : t.columns;
-  for (std::int64_t k = 0; k < units; ++k) {
-    fetch_ahead<rows, panels, unit_bytes>(t, k * unit_bytes);
-    Words w[vectors];
-#pragma GCC unroll 8
-    for (int c = 0; c < vectors; ++c) w[c] = load<Words>(vector_at(t, k * unit_bytes, c));
-#pragma GCC unroll 16
-    for (int r = 0; r < rows; ++r) {
-#ifdef __AVX512BF16__
-      if constexpr (pairs) {
-        const Words x = broadcast<std::uint32_t>(t.x + (k * rows + r) * 4);
-#pragma GCC unroll 8
-        for (int c = 0; c < vectors; ++c)
-          sums.v[r][c] = Floats(_mm512_dpbf16_ps(__m512(sums.v[r][c]), __m512bh(w[c]), __m512bh(x)));
-        continue;
-      }
-#endif
-      if constexpr (pairs) {  // a bf16 is the upper half of a float
-        const Floats first = Floats(broadcast<float>(t.x + (2 * k * rows + r) * 4));
-        const Floats second = Floats(broadcast<float>(t.x + ((2 * k + 1) * rows + r) * 4));
-#pragma GCC unroll 8
-        for (int c = 0; c < vectors; ++c) {
-          sums.v[r][c] = multiply_add(Floats(w[c] << 16), first, sums.v[r][c]);
-          sums.v[r][c] = multiply_add(Floats(w[c] & 0xffff0000U), second, sums.v[r][c]);
-        }
-      } else {
-        const Floats x = Floats(broadcast<float>(t.x + (k * rows + r) * 4));
-#pragma GCC unroll 8
-        for (int c = 0; c < vectors; ++c) sums.v[r][c] = multiply_add(Floats(w[c]), x, sums.v[r][c]);
-      }
-    }
+  const std::byte* x = t.x;
+  for (std::int64_t first = 0; first < units; first += group_units, x += rows * 64) {
+    const std::int64_t last = std::min(units, first + group_units);
+    for (std::int64_t k = first; k < last; ++k)
+      float_unit<type>(sums, t, k * unit_bytes, x + (k - first) * x_bytes);
   }
   sums.store(t);
 }
@@ -166,7 +184,7 @@ struct IntTile {
     const auto multiply = [&](const Words (&w)[vectors], int word) __attribute__((always_inline)) {
 #pragma GCC unroll 16
       for (int r = 0; r < rows; ++r) {
-        const Words x = broadcast<std::uint32_t>(q + (word * rows + r) * 4);
+        const Words x = broadcast<std::uint32_t>(q + r * group_size + word * 4);
 #pragma GCC unroll 8
         for (int c = 0; c < vectors; ++c) d.v[r][c] = dot4(d.v[r][c], w[c], x);
       }
@@ -296,6 +314,9 @@ void tile(DType type, int rows, int panels, const Tile& t) {
   }
 }
 
+DType multiplied_as(DType weights, Rows) { return weights; }
+void turn(DType, const std::byte*, const std::byte*, std::int64_t, std::byte*) {}
+
 Form form(DType type) {
   if (bits(type) <= 8) return Form::int8;
 #ifdef __AVX512BF16__
@@ -303,11 +324,19 @@ Form form(DType type) {
 #endif
   return Form::f32;
 }
-int tile_rows(Form f) { return f == Form::int8 ? int_rows : float_rows; }
+Blocking blocking(Form f, std::int64_t) {
+  switch (f) {
+    case Form::f32: return {float_rows, 512, 1};
+    case Form::bf16: return {float_rows, 1024, 1};
+    case Form::int8: break;
+  }
+  return {int_rows, 2048, 1};
+}
+void finish() {}
 
 }  // namespace
 
 extern const PackedKernels packed;
-const PackedKernels packed = {form, tile_rows, convert, tile};
+const PackedKernels packed = {multiplied_as, turn, form, blocking, convert, tile, finish};
 
 }  // namespace tsrun::TSRUN_SIMD_LEVEL

@@ -15,6 +15,9 @@ extern const PackedKernels packed;
 namespace simd_avx512_bf16 {
 extern const PackedKernels packed;
 }
+namespace simd_amx {
+extern const PackedKernels packed;
+}
 #endif
 
 const PackedKernels& packed_kernels(SimdLevel level) {
@@ -24,6 +27,7 @@ const PackedKernels& packed_kernels(SimdLevel level) {
     case SimdLevel::avx2: return simd_avx2::packed;
     case SimdLevel::avx512: return simd_avx512::packed;
     case SimdLevel::avx512_bf16: return simd_avx512_bf16::packed;
+    case SimdLevel::amx: return simd_amx::packed;
   }
 #endif
   static_cast<void>(level);

@@ -44,6 +44,24 @@ TSRUN_PEAK(peak_dpbf16, "avx512f,avx512bf16", "+v", __m512, _mm512_setzero_ps(),
            _mm512_dpbf16_ps(s, (__m512bh)a, (__m512bh)b))
 TSRUN_PEAK(peak_dpbusd, "avx512f,avx512vnni", "+v", __m512i, _mm512_setzero_si512(), _mm512_dpbusd_epi32(s, a, b))
 #undef TSRUN_PEAK
+
+// Two registers of activations with two of weights, to four of sums; all zeros take as long.
+__attribute__((target("amx-tile,amx-bf16"))) void peak_tdpbf16() {
+  struct alignas(64) {
+    std::uint8_t palette = 1, reserved[15] = {};
+    std::uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+    std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+  } shapes;
+  asm volatile("" ::"m"(shapes));  // of which GCC 12 sees 8 bytes read
+  _tile_loadconfig(&shapes);
+  for (std::int64_t i = 0; i < rounds; ++i) {
+    _tile_dpbf16ps(0, 4, 6);
+    _tile_dpbf16ps(1, 4, 7);
+    _tile_dpbf16ps(2, 5, 6);
+    _tile_dpbf16ps(3, 5, 7);
+  }
+  _tile_release();
+}
 #else  // the vectors that the compiler takes by itself
 void peak_plain() {
   using Vector = float __attribute__((vector_size(16)));
@@ -58,25 +76,28 @@ void peak_plain() {
 
 struct Peak {
   void (*run)();
-  double flops;  // of one instruction
+  double flops;  // of one round
 };
 
 Peak peak_of(DType type) {
 #ifdef __x86_64__
   switch (simd_level()) {
+    case SimdLevel::amx:
+      if (type == DType::bf16 || is_quantized(type)) return {peak_tdpbf16, 4 * 2 * 16 * 16 * 32};
+      return {peak_fma512, chains * 32};
     case SimdLevel::avx512_bf16:
-      if (is_quantized(type)) return {peak_dpbusd, 128};
-      if (type == DType::bf16) return {peak_dpbf16, 64};
-      return {peak_fma512, 32};
-    case SimdLevel::avx512: return {peak_fma512, 32};
-    case SimdLevel::avx2: return {peak_fma256, 16};
+      if (is_quantized(type)) return {peak_dpbusd, chains * 128};
+      if (type == DType::bf16) return {peak_dpbf16, chains * 64};
+      return {peak_fma512, chains * 32};
+    case SimdLevel::avx512: return {peak_fma512, chains * 32};
+    case SimdLevel::avx2: return {peak_fma256, chains * 16};
     case SimdLevel::portable: break;
   }
   static_cast<void>(type);
-  return {peak_sse2, 8};
+  return {peak_sse2, chains * 8};
 #else
   static_cast<void>(type);
-  return {peak_plain, 8};
+  return {peak_plain, chains * 8};
 #endif
 }
 
@@ -93,7 +114,7 @@ double multiply_rate(DType weights) {
 #pragma omp parallel
                       peak.run();
                     }));
-  return static_cast<double>(chains * rounds) * peak.flops * omp_get_max_threads() / best;
+  return static_cast<double>(rounds) * peak.flops * omp_get_max_threads() / best;
 }
 
 ReadProbe::ReadProbe(std::int64_t bytes)

@@ -1,12 +1,14 @@
 // What is cut how: threads take pairs of panels (and runs of rows where the panels are few); in a pair, chunk after
 // chunk of columns meets all blocks of rows, so that the weights of a chunk are read from memory once and then from
-// the first cache, and activations stream past them. The sums of a pair lie side by side until they are complete: in
+// the first cache, and activations stream past them. Where products are faster than activations come from the third
+// cache, some pairs take turns at each chunk of them. The sums of a pair lie side by side until they are complete: in
 // y, whose rows are often a large power of two apart, they would fight for the same lines of a cache.
 #include "tsrun/kernels/product.hpp"
 
 #include <omp.h>
 
 #include <algorithm>
+#include <vector>
 
 #include "packed_kernels.hpp"
 #include "panel.hpp"
@@ -25,70 +27,116 @@ struct RowBlocks {
   int size(std::int64_t block) const { return static_cast<int>(first(block + 1) - first(block)); }
 };
 
+// Two panels, or one, and the sums of their rows until they are complete; those that are apart from first to last go to
+// y row by row with their neighbours, since they are not as wide as the kernels write, or y's lines would be slow.
+struct Strip {
+  std::int64_t panel;
+  int panels;
+  bool apart;
+  float* sums;
+};
+
 // A product as the threads see it.
 struct Product {
   const PackedKernels& kernels;
   std::span<const PackedView> blocks;
   const std::byte* x;
   const std::byte* fine;
+  DType multiplied;
   Form form;
+  Blocking blocking;
   RowBlocks row_blocks;
   float* y;
   std::int64_t y_stride;
   bool onto;
 
   const PackedView& first_block() const { return blocks.front(); }
-  // Panels [panel, panel + panels) for the blocks of rows [first, last): full ones, or one that is not.
-  void strip(std::int64_t panel, int panels, std::int64_t first, std::int64_t last) const;
+  Panel last_panel(const Strip& s) const { return panel_of(first_block(), s.panel + s.panels - 1); }
+  float* out(const Strip& s, std::int64_t row) const { return y + row * y_stride + s.panel * panel_rows; }
+  // Panels [panel, end) for the blocks of rows [first, last).
+  void run(std::int64_t panel, std::int64_t end, std::int64_t first, std::int64_t last) const;
+  // Columns from `column` on of one block of weights.
+  void run_chunk(const Strip&, std::int64_t block, std::int64_t column, std::int64_t first, std::int64_t last) const;
 };
 
-void Product::strip(std::int64_t panel, int panels, std::int64_t first, std::int64_t last) const {
-  thread_local std::vector<float> between;
-  thread_local std::vector<std::byte> widened;
-  const auto grow = [](auto& buffer, std::int64_t size) {
-    if (std::ssize(buffer) < size) buffer.resize(static_cast<std::size_t>(size));
-  };
-  const Panel shape = panel_of(first_block(), panel + panels - 1), wide = full(shape);
-  const bool odd = !is_full(shape);  // a panel that is not full has its sums apart, too
-  const DType type = first_block().type;
-  const std::int64_t columns = form_padded(form, first_block().columns), step = chunk_columns(form);
-  const std::int64_t row = row_blocks.first(first), rows = row_blocks.first(last) - row, width = panels * panel_rows;
-  float* const out = y + row * y_stride + panel * panel_rows;
-  grow(between, rows * width);
-  if (odd) grow(widened, wide.bytes());
-  for (std::int64_t r = 0; r < rows && odd && onto; ++r)
-    std::copy_n(out + r * y_stride, shape.rows, between.data() + r * width);
+// Grows and never shrinks, so that the next product of this size allocates nothing.
+template <class T = std::byte>
+T* room(Pages& buffer, std::int64_t count) {
+  const auto bytes = count * static_cast<std::int64_t>(sizeof(T));
+  if (buffer.bytes() < bytes) buffer = Pages(bytes);
+  return reinterpret_cast<T*>(buffer.data());
+}
 
-  for (std::int64_t block = 0; block < std::ssize(blocks); ++block) {
-    const std::byte* w = panel_data(blocks[static_cast<std::size_t>(block)], panel);
-    if (odd) widen(shape, w, widened.data()), w = widened.data();
-    const std::byte* const block_x = x + block * row_blocks.rows * form_bytes(form, columns);
-    const std::byte* const block_fine = fine + block * row_blocks.rows * fine_bytes(form, columns);
-    for (std::int64_t c = 0; c < columns; c += step) {
-      const std::int64_t here = std::min(step, columns - c);
-      const std::int64_t at = type == DType::int8_channel ? c * panel_rows : bytes_of(type, panel_rows, c);
-      const bool is_first = block == 0 && c == 0, is_last = block + 1 == std::ssize(blocks) && c + step >= columns;
-      for (std::int64_t b = first; b < last; ++b) {
-        const std::int64_t above = row_blocks.first(b), in_strip = above - row;
-        float* const apart = between.data() + in_strip * width;
-        float* const there = out + in_strip * y_stride;
-        const bool from_there = is_first && !odd, to_there = is_last && !odd;
-        kernels.tile(type, row_blocks.size(b), panels,
-                     {.x = block_x + row_blocks.rows * form_bytes(form, c) + above * form_bytes(form, here),
-                      .fine = block_fine + row_blocks.rows * fine_bytes(form, c) + above * fine_bytes(form, here),
-                      .w = w + at,
-                      .panel_bytes = wide.bytes(),
-                      .scales = wide.columns * panel_rows - at,
-                      .columns = std::min(here, wide.columns - c),
-                      .from = is_first && !onto ? nullptr : from_there ? there : apart,
-                      .from_stride = from_there ? y_stride : width,
-                      .to = to_there ? there : apart,
-                      .to_stride = to_there ? y_stride : width});
-      }
+void Product::run(std::int64_t panel, std::int64_t end, std::int64_t first, std::int64_t last) const {
+  thread_local Pages between;
+  thread_local std::vector<Strip> strips;
+  const std::int64_t row = row_blocks.first(first), rows = row_blocks.first(last) - row;
+  float* sums = room<float>(between, rows * (end - panel) * panel_rows);
+  strips.clear();
+  for (int panels = 0; panel < end; panel += panels, sums += rows * panels * panel_rows) {
+    panels = static_cast<int>(std::min<std::int64_t>(most_tile_panels, end - panel));
+    const auto all_full = [&] { return is_full(panel_of(first_block(), panel + panels - 1)); };
+    if (!all_full()) panels = 1;
+    strips.push_back({panel, panels, blocking.pairs_together > 1 || !all_full(), sums});
+  }
+  const auto each_row_apart = [&](const auto& copy) {
+    for (std::int64_t r = 0; r < rows; ++r)
+      for (const Strip& s : strips)
+        if (s.apart)
+          copy(s.panels == 1 ? last_panel(s).rows : s.panels * panel_rows, out(s, row + r),
+               s.sums + r * s.panels * panel_rows);
+  };
+  if (onto) each_row_apart([](std::int64_t count, const float* y_row, float* sums) { std::copy_n(y_row, count, sums); });
+  for (std::int64_t block = 0; block < std::ssize(blocks); ++block)
+    for (std::int64_t c = 0; c < first_block().columns; c += blocking.chunk_columns)
+      for (const Strip& s : strips) run_chunk(s, block, c, first, last);
+  kernels.finish();
+  each_row_apart([](std::int64_t count, float* y_row, const float* sums) { std::copy_n(sums, count, y_row); });
+}
+
+void Product::run_chunk(const Strip& s, std::int64_t block, std::int64_t column, std::int64_t first,
+                        std::int64_t last) const {
+  thread_local Pages widened, turned;
+  const Panel shape = last_panel(s), wide = full(shape);
+  const DType type = first_block().type;
+  const std::int64_t columns = form_padded(form, first_block().columns), step = blocking.chunk_columns;
+  const std::int64_t here = std::min(step, columns - column), width = s.panels * panel_rows;
+  Tile t{.columns = std::min(here, wide.columns - column)};
+
+  const std::byte* w = panel_data(blocks[static_cast<std::size_t>(block)], s.panel);
+  if (!is_full(shape)) {
+    widen(shape, w, room(widened, wide.bytes()));
+    w = widened.data();
+  }
+  const std::int64_t at = type == DType::int8_channel ? column * panel_rows : bytes_of(type, panel_rows, column);
+  t.w = w + at;
+  t.panel_bytes = wide.bytes();
+  t.scales = wide.columns * panel_rows - at;
+  if (multiplied != type) {
+    t.panel_bytes = bytes_of(multiplied, panel_rows, t.columns);
+    t.w = room(turned, s.panels * t.panel_bytes);
+    for (int p = 0; p < s.panels; ++p) {
+      const std::byte* const from = w + p * wide.bytes() + at;
+      kernels.turn(type, from, from + t.scales, t.columns, turned.data() + p * t.panel_bytes);
     }
   }
-  for (std::int64_t r = 0; r < rows && odd; ++r)
-    std::copy_n(between.data() + r * width, shape.rows, out + r * y_stride);
+
+  const bool is_first = block == 0 && column == 0;
+  const bool is_last = block + 1 == std::ssize(blocks) && column + step >= columns;
+  const bool from_there = is_first && !s.apart, to_there = is_last && !s.apart;
+  const std::byte* const block_x = x + block * row_blocks.rows * form_bytes(form, columns);
+  const std::byte* const block_fine = fine + block * row_blocks.rows * fine_bytes(form, columns);
+  for (std::int64_t b = first; b < last; ++b) {
+    const std::int64_t above = row_blocks.first(b);
+    float* const between = s.sums + (above - row_blocks.first(first)) * width;
+    t.x = block_x + row_blocks.rows * form_bytes(form, column) + above * form_bytes(form, here);
+    t.fine = block_fine + row_blocks.rows * fine_bytes(form, column) + above * fine_bytes(form, here);
+    t.from = is_first && !onto ? nullptr : from_there ? out(s, above) : between;
+    t.from_stride = from_there ? y_stride : width;
+    t.to = to_there ? out(s, above) : between;
+    t.to_stride = to_there ? y_stride : width;
+    kernels.tile(multiplied, row_blocks.size(b), s.panels, t);
+  }
 }
 
 // Work below which waking the threads takes longer than doing it.
@@ -100,16 +148,17 @@ constexpr std::int64_t worth_taking = 1 << 21;
 
 Activations::Activations(SimdLevel level) : kernels_(&packed_kernels(level)) {}
 
-void Activations::set(const float* x, std::int64_t n, std::int64_t columns, std::int64_t stride) {
+void Activations::set(const float* x, std::int64_t n, std::int64_t columns, std::int64_t stride, Rows expected) {
   x_ = x;
   rows_ = n;
   columns_ = columns;
   stride_ = stride == 0 ? columns : stride;
+  expected_ = expected;
   for (Converted& form : forms_) form.block_columns = 0;
 }
 
-const Activations::Converted& Activations::converted(DType weights, std::int64_t block_columns) {
-  const Form form = kernels_->form(weights);
+const Activations::Converted& Activations::converted(DType multiplied, std::int64_t block_columns) {
+  const Form form = kernels_->form(multiplied);
   Converted& made = forms_[static_cast<std::size_t>(form)];
   if (made.block_columns == block_columns) return made;
   made.block_columns = block_columns;
@@ -117,9 +166,10 @@ const Activations::Converted& Activations::converted(DType weights, std::int64_t
   const std::int64_t fine_block_bytes = rows_ * fine_bytes(form, form_padded(form, block_columns));
   made.coarse_bytes = columns_ / block_columns * block_bytes;
   const std::int64_t bytes = made.coarse_bytes + columns_ / block_columns * fine_block_bytes;
-  if (std::ssize(made.bytes) < bytes) made.bytes.resize(static_cast<std::size_t>(bytes));
-  const RowBlocks row_blocks(rows_, kernels_->tile_rows(form));
-  const std::int64_t step = chunk_columns(form), chunks = ceil_div(block_columns, step);
+  if (made.bytes.bytes() < bytes) made.bytes = Pages(bytes);
+  const Blocking blocking = kernels_->blocking(form, rows_);
+  const RowBlocks row_blocks(rows_, blocking.tile_rows);
+  const std::int64_t step = blocking.chunk_columns, chunks = ceil_div(block_columns, step);
 #pragma omp parallel for collapse(2) schedule(static) if (rows_ * columns_ >= worth_threads)
   for (std::int64_t c = 0; c < columns_ / block_columns * chunks; ++c) {
     for (std::int64_t b = 0; b < row_blocks.count; ++b) {
@@ -145,28 +195,36 @@ void multiply(Activations& x, std::span<const PackedView> blocks, float* y, std:
           "blocks of weights are of one type and shape");
   check(w.columns * std::ssize(blocks) == x.columns_, "the weights are as wide as the activations");
   if (x.rows_ == 0 || w.rows == 0 || w.columns == 0) return;
-  const Form form = x.kernels_->form(w.type);
-  const RowBlocks row_blocks(x.rows_, x.kernels_->tile_rows(form));
-  const Activations::Converted& taken = x.converted(w.type, w.columns);
-  const Product product = {*x.kernels_, blocks,     taken.bytes.data(), taken.bytes.data() + taken.coarse_bytes,
-                           form,        row_blocks, y,                  y_stride == 0 ? w.rows : y_stride,
+  const DType multiplied = x.kernels_->multiplied_as(w.type, x.expected_);
+  const Form form = x.kernels_->form(multiplied);
+  const Blocking blocking = x.kernels_->blocking(form, x.rows_);
+  const RowBlocks row_blocks(x.rows_, blocking.tile_rows);
+  const Activations::Converted& taken = x.converted(multiplied, w.columns);
+  const Product product = {*x.kernels_, blocks,
+                           taken.bytes.data(), taken.bytes.data() + taken.coarse_bytes,
+                           multiplied,   form,
+                           blocking,     row_blocks,
+                           y,            y_stride == 0 ? w.rows : y_stride,
                            onto};
 
   const std::int64_t panels = ceil_div(w.rows, panel_rows), pairs = ceil_div(panels, most_tile_panels);
   const std::int64_t threads = omp_get_max_threads();
-  // A pair with all rows is one task, unless that leaves threads without.
-  const std::int64_t cuts = std::clamp<std::int64_t>(4 * threads / pairs, 1, row_blocks.count);
+  // Pairs whose chunks meet the same rows one after the other, and of such runs the parts by rows, so that no thread is
+  // left without.
+  const std::int64_t together = !is_full(panel_of(w, 0))
+                                    ? 1
+                                    : std::clamp<std::int64_t>(pairs / (4 * threads), 1, blocking.pairs_together);
+  const std::int64_t runs = ceil_div(pairs, together);
+  const std::int64_t cuts = std::clamp<std::int64_t>(4 * threads / runs, 1, row_blocks.count);
   // Tasks that are taken together, so that taking them costs little beside doing them.
-  const std::int64_t grain =
-      std::clamp<std::int64_t>(worth_taking * cuts / (x.rows_ * x.columns_ * most_tile_panels * panel_rows), 1,
-                               std::max<std::int64_t>(1, pairs * cuts / (4 * threads)));
+  const std::int64_t width = together * most_tile_panels * panel_rows;
+  const std::int64_t grain = std::clamp<std::int64_t>(worth_taking * cuts / (x.rows_ * x.columns_ * width), 1,
+                                                      std::max<std::int64_t>(1, runs * cuts / (4 * threads)));
 #pragma omp parallel for schedule(dynamic, grain) if (x.rows_ * x.columns_ * w.rows >= worth_threads)
-  for (std::int64_t task = 0; task < pairs * cuts; ++task) {
-    const std::int64_t first = task % cuts * row_blocks.count / cuts,
-                       last = (task % cuts + 1) * row_blocks.count / cuts;
-    const std::int64_t panel = task / cuts * most_tile_panels, end = std::min(panel + most_tile_panels, panels);
-    if (is_full(panel_of(w, end - 1))) product.strip(panel, static_cast<int>(end - panel), first, last);
-    else for (std::int64_t p = panel; p < end; ++p) product.strip(p, 1, first, last);
+  for (std::int64_t task = 0; task < runs * cuts; ++task) {
+    const std::int64_t panel = task / cuts * together * most_tile_panels, cut = task % cuts;
+    product.run(panel, std::min(panel + together * most_tile_panels, panels), cut * row_blocks.count / cuts,
+                (cut + 1) * row_blocks.count / cuts);
   }
 }
 

@@ -1,5 +1,11 @@
 #include "tsrun/kernels/simd_level.hpp"
 
+#ifdef TSRUN_X86
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 #include <cstdlib>
 #include <string>
 
@@ -7,6 +13,21 @@
 
 namespace tsrun {
 namespace {
+
+#ifdef TSRUN_X86
+// Tiles are 8 KiB of state that Linux saves only for processes that ask for it (Documentation/arch/x86/xstate.rst), and
+// __builtin_cpu_supports of older compilers does not know them: leaf 7, EDX.
+bool may_use_tiles() {
+  constexpr unsigned amx_bf16 = 1U << 22, amx_tile = 1U << 24;
+  constexpr long ask_permission = 0x1023, tile_data = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+  static const bool granted = [] {
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (d & amx_bf16) != 0 && (d & amx_tile) != 0 &&
+           syscall(SYS_arch_prctl, ask_permission, tile_data) == 0;
+  }();
+  return granted;
+}
+#endif
 
 SimdLevel choose() {
   const char* const asked = std::getenv("TSRUN_SIMD");
@@ -34,6 +55,7 @@ std::string_view name(SimdLevel level) {
     case SimdLevel::avx2: return "avx2";
     case SimdLevel::avx512: return "avx512";
     case SimdLevel::avx512_bf16: return "avx512_bf16";
+    case SimdLevel::amx: return "amx";
   }
   return "unknown";
 }
@@ -51,6 +73,8 @@ bool processor_has(SimdLevel level) {
     case SimdLevel::avx512_bf16:
       return processor_has(SimdLevel::avx512) && __builtin_cpu_supports("avx512bf16") != 0 &&
              __builtin_cpu_supports("avx512vnni") != 0;
+    case SimdLevel::amx:
+      return processor_has(SimdLevel::avx512_bf16) && may_use_tiles();
   }
   return false;
 #else

@@ -42,7 +42,9 @@ void fill(const Pages& memory, DType type) {
 
 void measure(DType type, std::int64_t n, const Shape& shape, const Pages& memory, const ReadProbe& probe,
              double budget) {
-  std::vector<float> x(static_cast<std::size_t>(n * shape.columns)), y(static_cast<std::size_t>(n * shape.rows));
+  std::vector<float> x(static_cast<std::size_t>(n * shape.columns));
+  const Pages sums(n * shape.rows * 4);
+  auto* const y = reinterpret_cast<float*>(sums.data());
   std::mt19937 generator(1);
   std::normal_distribution<float> normal;
   for (float& v : x) v = normal(generator);
@@ -51,8 +53,8 @@ void measure(DType type, std::int64_t n, const Shape& shape, const Pages& memory
   Activations activations;
   const auto pass = [&] {
     for (std::int64_t m = 0; m < matrices; ++m) {
-      activations.set(x.data(), n, shape.columns);
-      multiply(activations, {type, shape.rows, shape.columns, memory.data() + m * bytes}, y.data());
+      activations.set(x.data(), n, shape.columns, 0, n > 64 ? Rows::many : Rows::few);
+      multiply(activations, {type, shape.rows, shape.columns, memory.data() + m * bytes}, y);
     }
   };
   pass();

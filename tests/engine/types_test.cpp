@@ -138,7 +138,7 @@ bool is_exact(DType type) {
 }
 
 // A product with quantised weights takes activations in whole steps of 1/127 of the largest of 32: an error of 0.5 % of
-// their deviation, in every product anew (and bf16 activations are 8 bits wide too). Ten products later that is 2 to 3
+// their deviation, in every product anew (and bf16 activations, and weights turned into bf16, are 8 bits wide too). Ten products later that is 2 to 3
 // % of the logits'. A block in the wrong place, or a group with its neighbour's scale, is 30 % and more of some
 // product.
 constexpr double quantized_share = 0.05;

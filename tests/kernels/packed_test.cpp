@@ -64,9 +64,10 @@ PackedView view(const TensorRows& t, const std::vector<std::byte>& bytes) {
   return {t.type, t.rows, t.columns, bytes.data()};
 }
 
-std::vector<float> product(SimdLevel level, const std::vector<float>& x, std::int64_t n, const PackedView& w) {
+std::vector<float> product(SimdLevel level, const std::vector<float>& x, std::int64_t n, const PackedView& w,
+                           Rows expected = Rows::few) {
   Activations rows(level);
-  rows.set(x.data(), n, w.columns);
+  rows.set(x.data(), n, w.columns, 0, expected);
   std::vector<float> y(size(n * w.rows), -1.0F);
   multiply(rows, w, y.data());
   return y;
@@ -76,12 +77,17 @@ bool same_bits(const float* a, const float* b, std::int64_t n) {
   return std::memcmp(a, b, size(n) * sizeof(float)) == 0;
 }
 
+bool turned_into_bf16(DType weights, SimdLevel level, Rows expected) {
+  return is_quantized(weights) && level == SimdLevel::amx && expected == Rows::many;
+}
+
 // x as the product may take it: exactly, in bf16, or in whole steps of 1/127 of the largest of 32, and of 1/254 of these
 // where that one has more than four fifths of their energy.
-std::vector<float> rounded(std::vector<float> x, std::int64_t columns, DType weights, SimdLevel level) {
-  if (weights == DType::bf16 && level == SimdLevel::avx512_bf16)
+std::vector<float> rounded(std::vector<float> x, std::int64_t columns, DType weights, SimdLevel level, Rows expected) {
+  const bool turned = turned_into_bf16(weights, level, expected);
+  if (turned || (weights == DType::bf16 && level >= SimdLevel::avx512_bf16))
     for (float& v : x) v = bf16_to_f32(f32_to_bf16(v));
-  if (!is_quantized(weights)) return x;
+  if (!is_quantized(weights) || turned) return x;
   for (std::int64_t row = 0; row < std::ssize(x); row += columns)
     for (std::int64_t first = 0; first < columns; first += 32) {
       float* const group = x.data() + row + first;
@@ -106,6 +112,19 @@ std::vector<float> random_activations(std::int64_t n, std::int64_t columns, unsi
   for (std::int64_t i = 0; i < std::ssize(x); ++i)
     if (i % columns % 67 == 5 && i / columns % 3 != 1) x[size(i)] *= 60;
   return x;
+}
+
+// In the way of few rows and in that of many, at every level and with every type.
+template <class Check>
+void each_product(const Check& check) {
+  for (const SimdLevel level : levels_here())
+    for (const Rows expected : {Rows::few, Rows::many})
+      for (const DType type : types) {
+        CAPTURE(name(level));
+        CAPTURE(name(type));
+        CAPTURE((expected == Rows::many));
+        check(level, expected, type);
+      }
 }
 
 std::int64_t columns_for(DType type, std::int64_t columns) {
@@ -161,94 +180,107 @@ TEST_CASE("a matrix packed in pieces is the matrix packed at once, and its panel
 }
 
 TEST_CASE("the product is the product, for every tail") {
-  for (const SimdLevel level : levels_here())
-    for (const DType type : types)
-      for (const std::int64_t rows : {1, 15, 16, 33, 48, 65})
-        for (const std::int64_t wanted : {1, 3, 30, 64, 131, 515, 1056}) {
-          const std::int64_t columns = columns_for(type, wanted), n = 1 + (wanted + rows) % 15;
-          const TensorRows t = random_rows(type, rows, columns, 3);
-          const auto bytes = packed(t);
-          const auto x = random_activations(n, columns, 4), taken = rounded(x, columns, type, level);
-          const auto y = product(level, x, n, view(t, bytes));
-          std::vector<float> w(size(rows * columns));
-          decode_rows(t, 0, rows, w.data());
-          double worst = 0;
-          for (std::int64_t r = 0; r < n; ++r)
-            for (std::int64_t c = 0; c < rows; ++c) {
-              double sum = 0, squares = 0;
-              for (std::int64_t i = 0; i < columns; ++i) {
-                const double term = static_cast<double>(taken[size(r * columns + i)]) * w[size(c * columns + i)];
-                sum += term;
-                squares += term * term;
-              }
-              worst = std::max(worst, std::abs(y[size(r * rows + c)] - sum) / (std::sqrt(squares) + 1e-6));
+  each_product([](SimdLevel level, Rows expected, DType type) {
+    for (const std::int64_t rows : {1, 15, 16, 33, 48, 65})
+      for (const std::int64_t wanted : {1, 3, 30, 64, 131, 515, 1056}) {
+        const std::int64_t columns = columns_for(type, wanted), n = 1 + (wanted + rows) % 15;
+        const TensorRows t = random_rows(type, rows, columns, 3);
+        const auto bytes = packed(t);
+        const auto x = random_activations(n, columns, 4), taken = rounded(x, columns, type, level, expected);
+        const auto y = product(level, x, n, view(t, bytes), expected);
+        std::vector<float> w(size(rows * columns));
+        decode_rows(t, 0, rows, w.data());
+        if (turned_into_bf16(type, level, expected))
+          for (float& v : w) v = bf16_to_f32(f32_to_bf16(v));
+        double worst = 0;
+        for (std::int64_t r = 0; r < n; ++r)
+          for (std::int64_t c = 0; c < rows; ++c) {
+            double sum = 0, squares = 0;
+            for (std::int64_t i = 0; i < columns; ++i) {
+              const double term = static_cast<double>(taken[size(r * columns + i)]) * w[size(c * columns + i)];
+              sum += term;
+              squares += term * term;
             }
-          CAPTURE(name(level));
-          CAPTURE(name(type));
-          CAPTURE(n);
-          CAPTURE(rows);
-          CAPTURE(columns);
-          CHECK(worst < 1e-5);
-        }
+            worst = std::max(worst, std::abs(y[size(r * rows + c)] - sum) / (std::sqrt(squares) + 1e-6));
+          }
+        CAPTURE(n);
+        CAPTURE(rows);
+        CAPTURE(columns);
+        CHECK(worst < 1e-5);
+      }
+  });
 }
 
 TEST_CASE("a row's bits depend neither on the rows beside it nor on the threads") {
   const int threads = omp_get_max_threads();
-  for (const SimdLevel level : levels_here())
-    for (const DType type : types) {
-      const std::int64_t rows = 53, columns = is_grouped(type) ? 544 : 541;
-      const TensorRows t = random_rows(type, rows, columns, 5);
-      const auto bytes = packed(t);
-      const auto x = random_activations(70, columns, 6);
-      omp_set_num_threads(1);
-      const auto all = product(level, x, 70, view(t, bytes));
-      CAPTURE(name(level));
-      CAPTURE(name(type));
-      for (std::int64_t n = 1; n < 70; ++n) {
-        omp_set_num_threads(static_cast<int>(1 + n % 3));
-        const auto some = product(level, x, n, view(t, bytes));
-        CHECK(same_bits(some.data(), all.data(), n * rows));
-      }
-      for (const std::int64_t row : {1, 30, 69}) {
-        const std::vector<float> one(x.begin() + row * columns, x.begin() + (row + 1) * columns);
-        CHECK(same_bits(product(level, one, 1, view(t, bytes)).data(), all.data() + row * rows, rows));
-      }
+  each_product([](SimdLevel level, Rows expected, DType type) {
+    const std::int64_t rows = 53, columns = is_grouped(type) ? 544 : 541;
+    const TensorRows t = random_rows(type, rows, columns, 5);
+    const auto bytes = packed(t);
+    const auto x = random_activations(70, columns, 6);
+    omp_set_num_threads(1);
+    const auto all = product(level, x, 70, view(t, bytes), expected);
+    for (std::int64_t n = 1; n < 70; ++n) {
+      omp_set_num_threads(static_cast<int>(1 + n % 3));
+      const auto some = product(level, x, n, view(t, bytes), expected);
+      CHECK(same_bits(some.data(), all.data(), n * rows));
     }
+    for (const std::int64_t row : {1, 30, 69}) {
+      const std::vector<float> one(x.begin() + row * columns, x.begin() + (row + 1) * columns);
+      CHECK(same_bits(product(level, one, 1, view(t, bytes), expected).data(), all.data() + row * rows, rows));
+    }
+  });
   omp_set_num_threads(threads);
 }
 
 TEST_CASE("blocks side by side give the bits of the whole, and onto adds") {
-  for (const SimdLevel level : levels_here())
-    for (const DType type : types) {
-      const std::int64_t rows = 37, part = 96, parts = 3, n = 9, columns = part * parts;
-      const TensorRows t = random_rows(type, rows, columns, 7);
-      const auto whole = packed(t);
-      std::vector<std::vector<std::byte>> bytes;
-      std::vector<PackedView> blocks;
-      for (std::int64_t p = 0; p < parts; ++p) {
-        bytes.emplace_back(size(bytes_of(type, rows, part)));
-        pack(t, {0, rows, p * part, part}, {type, rows, part, bytes.back().data()}, 0, 0);
-        blocks.push_back({type, rows, part, bytes.back().data()});
-      }
+  each_product([](SimdLevel level, Rows expected, DType type) {
+    const std::int64_t rows = 37, part = 96, parts = 3, columns = part * parts;
+    const TensorRows t = random_rows(type, rows, columns, 7);
+    const auto whole = packed(t);
+    std::vector<std::vector<std::byte>> bytes;
+    std::vector<PackedView> blocks;
+    for (std::int64_t p = 0; p < parts; ++p) {
+      bytes.emplace_back(size(bytes_of(type, rows, part)));
+      pack(t, {0, rows, p * part, part}, {type, rows, part, bytes.back().data()}, 0, 0);
+      blocks.push_back({type, rows, part, bytes.back().data()});
+    }
+    for (const std::int64_t n : {9, 75}) {
       const auto x = random_activations(n, columns, 8);
-      const auto expected = product(level, x, n, view(t, whole));
+      const auto wanted = product(level, x, n, view(t, whole), expected);
       Activations activations(level);
-      activations.set(x.data(), n, columns);
+      activations.set(x.data(), n, columns, 0, expected);
       std::vector<float> y(size(n * rows)), one_by_one(y.size());
       multiply(activations, blocks, y.data());
       Activations piece(level);
       for (std::int64_t p = 0; p < parts; ++p) {
-        piece.set(x.data() + p * part, n, part, columns);
+        piece.set(x.data() + p * part, n, part, columns, expected);
         multiply(piece, blocks[size(p)], one_by_one.data(), rows, p > 0);
       }
-      CAPTURE(name(level));
-      CAPTURE(name(type));
-      CHECK(same_bits(y.data(), expected.data(), n * rows));
-      CHECK(same_bits(one_by_one.data(), expected.data(), n * rows));
+      CHECK(same_bits(y.data(), wanted.data(), n * rows));
+      CHECK(same_bits(one_by_one.data(), wanted.data(), n * rows));
       // the same activations, for weights that come whole
       multiply(activations, view(t, whole), y.data());
-      CHECK(same_bits(y.data(), expected.data(), n * rows));
+      CHECK(same_bits(y.data(), wanted.data(), n * rows));
     }
+  });
+}
+
+TEST_CASE("many rows and wide weights, which are cut in more ways, give the bits of few and narrow ones") {
+  each_product([](SimdLevel level, Rows expected, DType type) {
+    const std::int64_t rows = 16 * 35 + 3, columns = 608, n = 133;
+    const TensorRows t = random_rows(type, rows, columns, 15);
+    const auto bytes = packed(t);
+    const auto x = random_activations(n, columns, 16);
+    const auto all = product(level, x, n, view(t, bytes), expected);
+    for (const std::int64_t row : {0, 64, 132}) {
+      const std::vector<float> one(x.begin() + row * columns, x.begin() + (row + 1) * columns);
+      CHECK(same_bits(product(level, one, 1, view(t, bytes), expected).data(), all.data() + row * rows, rows));
+    }
+    const auto panel = product(level, x, n, view(t, bytes).rows_of(16 * 20, 16), expected);
+    for (std::int64_t r = 0; r < n; ++r)
+      CHECK(same_bits(panel.data() + r * 16, all.data() + r * rows + 16 * 20, 16));
+  });
 }
 
 TEST_CASE("levels with fused multiply-add agree to the bit") {
@@ -260,7 +292,7 @@ TEST_CASE("levels with fused multiply-add agree to the bit") {
     if (!processor_has(SimdLevel::avx2)) return;
     const auto expected = product(SimdLevel::avx2, x, n, view(t, bytes));
     for (const SimdLevel level : levels_here()) {
-      if (level <= SimdLevel::avx2 || (type == DType::bf16 && level == SimdLevel::avx512_bf16)) continue;
+      if (level <= SimdLevel::avx2 || (type == DType::bf16 && level >= SimdLevel::avx512_bf16)) continue;
       CAPTURE(name(level));
       CAPTURE(name(type));
       CHECK(same_bits(product(level, x, n, view(t, bytes)).data(), expected.data(), n * rows));
@@ -292,21 +324,18 @@ TEST_CASE("a number far above the others of its group does not cost them their b
 }
 
 TEST_CASE("what is not a number stays in its row, and tiny numbers do no harm") {
-  for (const SimdLevel level : levels_here())
-    for (const DType type : types) {
-      const std::int64_t rows = 20, columns = 64;
-      const TensorRows t = random_rows(type, rows, columns, 11);
-      const auto bytes = packed(t);
-      auto x = random_floats(3 * columns, 12);
-      x[size(columns + 40)] = std::nanf("");
-      for (std::int64_t i = 0; i < columns; ++i) x[size(2 * columns + i)] *= 1e-37F;
-      const auto y = product(level, x, 3, view(t, bytes));
-      CAPTURE(name(level));
-      CAPTURE(name(type));
-      for (std::int64_t c = 0; c < rows; ++c) {
-        CHECK(std::isfinite(y[size(c)]));
-        CHECK(std::isnan(y[size(rows + c)]));
-        CHECK(std::abs(y[size(2 * rows + c)]) < 1e-30F);
-      }
+  each_product([](SimdLevel level, Rows expected, DType type) {
+    const std::int64_t rows = 20, columns = 64;
+    const TensorRows t = random_rows(type, rows, columns, 11);
+    const auto bytes = packed(t);
+    auto x = random_floats(3 * columns, 12);
+    x[size(columns + 40)] = std::nanf("");
+    for (std::int64_t i = 0; i < columns; ++i) x[size(2 * columns + i)] *= 1e-37F;
+    const auto y = product(level, x, 3, view(t, bytes), expected);
+    for (std::int64_t c = 0; c < rows; ++c) {
+      CHECK(std::isfinite(y[size(c)]));
+      CHECK(std::isnan(y[size(rows + c)]));
+      CHECK(std::abs(y[size(2 * rows + c)]) < 1e-30F);
     }
+  });
 }

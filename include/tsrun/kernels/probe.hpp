@@ -10,7 +10,7 @@
 namespace tsrun {
 
 // Floating-point operations (two of a multiply and an add) that all threads of this rank do in a second with the
-// instruction that products with weights of this type are made of.
+// instruction that products of many rows with weights of this type are made of.
 double multiply_rate(DType weights);
 
 // Bytes that all threads of this rank read in a second, each adding up `bytes` in all, out of memory of its own that no

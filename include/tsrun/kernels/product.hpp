@@ -3,24 +3,30 @@
 // The activations are turned once into the form that the weights are multiplied with: bf16 for bf16 weights where the
 // processor multiplies those, int8 in groups of 32 (each with its own f32 scale) for int8 and int4 weights, else f32. A
 // group in which one number has more than four fifths of the energy takes 8 bits more, so that the others are not lost
-// beside it. Sums are f32; inside a group of 32 they are exact. An element of the product is one chain of sums in the order of the
-// columns, so that its bits depend neither on the rows beside it nor on the number of threads, and not on how the
-// columns of the weights are cut into blocks, as long as these have an even number of them (a multiple of 32 if
-// quantised).
+// beside it. Sums are f32; inside a group of 32 whole numbers they are exact. Where the processor multiplies matrices in
+// bf16 many times as fast as vectors of int8, quantised weights that meet many rows are turned into bf16, chunk by chunk.
+//
+// An element of the product is one chain of sums in the order of the columns, so that its bits depend neither on the
+// rows beside it nor on the number of threads, and not on how the columns of the weights are cut into blocks, as long as
+// these have an even number of them (a multiple of 32 if quantised, or where bf16 is multiplied by matrices).
 #pragma once
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <vector>
 
 #include "tsrun/kernels/packed.hpp"
+#include "tsrun/kernels/pages.hpp"
 #include "tsrun/kernels/simd_level.hpp"
 
 namespace tsrun {
 
 struct PackedKernels;
+
+// What is expected of a pass, not of the number at hand: the bits of a row shall not depend on those beside it. A pass of
+// decoding has few rows and reads weights at the speed of memory; prefill has many.
+enum class Rows : std::uint8_t { few, many };
 
 // Rows that one or several products take. Memory only grows, so that a step of the same size allocates nothing.
 class Activations {
@@ -29,7 +35,7 @@ class Activations {
 
   // From now on x[n][columns], rows `stride` floats apart (0: side by side). They are read again by each product that
   // needs a form not yet made, so they must outlive the products.
-  void set(const float* x, std::int64_t n, std::int64_t columns, std::int64_t stride = 0);
+  void set(const float* x, std::int64_t n, std::int64_t columns, std::int64_t stride = 0, Rows expected = Rows::few);
 
   std::int64_t rows() const { return rows_; }
   std::int64_t columns() const { return columns_; }
@@ -40,13 +46,14 @@ class Activations {
   struct Converted {
     std::int64_t block_columns = 0;  // 0: not made yet
     std::int64_t coarse_bytes = 0;   // of `bytes`; the fine parts follow
-    std::vector<std::byte> bytes;
+    Pages bytes;
   };
-  const Converted& converted(DType weights, std::int64_t block_columns);
+  const Converted& converted(DType multiplied, std::int64_t block_columns);
 
   const PackedKernels* kernels_;
   const float* x_ = nullptr;
   std::int64_t rows_ = 0, columns_ = 0, stride_ = 0;
+  Rows expected_ = Rows::few;
   std::array<Converted, 3> forms_;
 };
 

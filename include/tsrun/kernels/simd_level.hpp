@@ -1,16 +1,17 @@
 // The instruction sets that the kernels are compiled for, lowest first; the highest this processor has is taken.
 //
-// TSRUN_SIMD=portable|avx2|avx512|avx512_bf16 forces one.
+// TSRUN_SIMD=portable|avx2|avx512|avx512_bf16|amx forces one.
 #pragma once
 
 #include <string_view>
 
 namespace tsrun {
 
-enum class SimdLevel { portable, avx2, avx512, avx512_bf16 };  // avx512_bf16: with VDPBF16PS and VPDPBUSD
+// avx512_bf16: with VDPBF16PS and VPDPBUSD; amx: with tiles of bf16, too.
+enum class SimdLevel { portable, avx2, avx512, avx512_bf16, amx };
 
 inline constexpr SimdLevel simd_levels[] = {SimdLevel::portable, SimdLevel::avx2, SimdLevel::avx512,
-                                            SimdLevel::avx512_bf16};
+                                            SimdLevel::avx512_bf16, SimdLevel::amx};
 
 std::string_view name(SimdLevel level);
 bool processor_has(SimdLevel level);
