@@ -69,18 +69,16 @@ inline const std::byte* vector_at(const Tile& t, std::int64_t at, int c) {
   return t.w + c / per_panel * t.panel_bytes + at + c % per_panel * vector_bytes;
 }
 
-// Asks for the weights some way behind these, in each panel. With many rows the multiplications between two lines of
-// weights fill the window in which the processor looks for the next one, and memory would rest meanwhile; with few rows
-// it finds enough by itself.
-template <int rows, int panels, int bytes>
+// Asks for the weights some way behind these, in each panel. The multiplications between two lines of weights fill the
+// window in which the processor looks for the next one, and memory would rest meanwhile.
+template <int panels, int bytes>
 inline void fetch_ahead(const Tile& t, std::int64_t at) {
   constexpr int line = 64, distance = 2048;
-  if constexpr (rows > 4)
 #pragma GCC unroll 2
-    for (int p = 0; p < panels; ++p)
+  for (int p = 0; p < panels; ++p)
 #pragma GCC unroll 32
-      for (int i = 0; i < bytes; i += line)
-        __builtin_prefetch(t.w + p * t.panel_bytes + at + distance + i, 0, 2);  // into the second cache
+    for (int i = 0; i < bytes; i += line)
+      __builtin_prefetch(t.w + p * t.panel_bytes + at + distance + i, 0, 2);  // into the second cache
 }
 
 // ---- f32 and bf16 ----
@@ -97,7 +95,7 @@ __attribute__((always_inline)) inline void float_unit(Sums<rows, panels>& sums, 
                                                       const std::byte* x) {
   constexpr int vectors = panels * per_panel, row_bytes = 64;
   constexpr bool pairs = type == DType::bf16;
-  fetch_ahead<rows, panels, unit_bytes>(t, at);
+  fetch_ahead<panels, unit_bytes>(t, at);
   Words w[vectors];
 #pragma GCC unroll 8
   for (int c = 0; c < vectors; ++c) w[c] = load<Words>(vector_at(t, at, c));
@@ -251,7 +249,7 @@ struct IntTile {
     Sums<rows, panels> sums(t);
     for (std::int64_t g = 0; g < t.columns / group_size; ++g) {
       const std::byte* const x = t.x + g * x_bytes;
-      fetch_ahead<rows, panels, group_bytes>(t, g * group_bytes);
+      fetch_ahead<panels, group_bytes>(t, g * group_bytes);
       add(sums, dots(g * group_bytes, x, x + minus_sum_at), scales(g * group_bytes), x + scale_at, x + minus_sum_at);
       std::uint32_t has_fine = 0;
 #pragma GCC unroll 16
