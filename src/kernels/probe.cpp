@@ -45,6 +45,24 @@ TSRUN_PEAK(peak_dpbf16, "avx512f,avx512bf16", "+v", __m512, _mm512_setzero_ps(),
 TSRUN_PEAK(peak_dpbusd, "avx512f,avx512vnni", "+v", __m512i, _mm512_setzero_si512(), _mm512_dpbusd_epi32(s, a, b))
 #undef TSRUN_PEAK
 
+// Adds up vectors, four sums at a time: less than what the registers hold, and enough for memory to set the pace.
+#define TSRUN_READ(NAME, TARGET, REGISTER, VECTOR, ZERO, ADD)                        \
+  __attribute__((target(TARGET))) void NAME(const std::byte* from, std::int64_t bytes) { \
+    constexpr std::int64_t width = sizeof(VECTOR);                                   \
+    VECTOR sums[4];                                                                  \
+    _Pragma("GCC unroll 4") for (VECTOR & s : sums) s = ZERO;                        \
+    for (; bytes >= 4 * width; bytes -= 4 * width)                                   \
+      _Pragma("GCC unroll 4") for (VECTOR & s : sums) {                              \
+        s = ADD(s, *reinterpret_cast<const VECTOR*>(from));                          \
+        from += width;                                                               \
+      }                                                                              \
+    _Pragma("GCC unroll 4") for (VECTOR & s : sums) asm volatile("" ::REGISTER(s));  \
+  }
+TSRUN_READ(read_sse2, "sse2", "x", __m128i, _mm_setzero_si128(), _mm_add_epi64)
+TSRUN_READ(read_avx2, "avx2", "x", __m256i, _mm256_setzero_si256(), _mm256_add_epi64)
+TSRUN_READ(read_avx512, "avx512f", "v", __m512i, _mm512_setzero_si512(), _mm512_add_epi64)
+#undef TSRUN_READ
+
 // Two registers of activations with two of weights, to four of sums; all zeros take as long.
 __attribute__((target("amx-tile,amx-bf16"))) void peak_tdpbf16() {
   struct alignas(64) {
@@ -70,6 +88,16 @@ void peak_plain() {
     asm volatile("" : "+m"(a), "+m"(b));
     for (Vector& s : sums) s += a * b;
   }
+  asm volatile("" ::"m"(sums));
+}
+void read_plain(const std::byte* from, std::int64_t bytes) {
+  using Words = std::uint64_t __attribute__((vector_size(16), aligned(16)));
+  Words sums[4] = {};
+  for (; bytes >= 4 * 16; bytes -= 4 * 16)
+    for (Words& s : sums) {
+      s += *reinterpret_cast<const Words*>(from);
+      from += 16;
+    }
   asm volatile("" ::"m"(sums));
 }
 #endif
@@ -101,6 +129,15 @@ Peak peak_of(DType type) {
 #endif
 }
 
+auto read_with_widest_vectors() {
+#ifdef __x86_64__
+  if (simd_level() >= SimdLevel::avx512) return read_avx512;
+  return simd_level() == SimdLevel::avx2 ? read_avx2 : read_sse2;
+#else
+  return read_plain;
+#endif
+}
+
 // Some of what is read, as often as it takes: more than any cache holds.
 constexpr std::int64_t read_at_once = std::int64_t{256} << 20;
 
@@ -128,19 +165,13 @@ ReadProbe::ReadProbe(std::int64_t bytes)
 }
 
 double ReadProbe::rate() const {
-  using Words = std::uint64_t __attribute__((vector_size(64), aligned(64)));
   const std::int64_t times = std::max<std::int64_t>(1, bytes_ / read_at_once);
+  const auto read = read_with_widest_vectors();
   const double seconds = seconds_of([&] {
 #pragma omp parallel
     {
       const Pages& mine = of_thread_[static_cast<std::size_t>(omp_get_thread_num())];
-      const auto* const words = reinterpret_cast<const Words*>(mine.data());
-      const std::int64_t count = mine.bytes() / static_cast<std::int64_t>(sizeof(Words)) / 4 * 4;
-      Words sums[4] = {};
-      for (std::int64_t t = 0; t < times; ++t)
-        for (std::int64_t i = 0; i < count; i += 4)
-          for (int c = 0; c < 4; ++c) sums[c] += words[i + c];
-      asm volatile("" ::"m"(sums));
+      for (std::int64_t t = 0; t < times; ++t) read(mine.data(), mine.bytes());
     }
   });
   return static_cast<double>(times * std::min(bytes_, read_at_once) * std::ssize(of_thread_)) / seconds;
