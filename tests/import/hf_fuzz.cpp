@@ -2,31 +2,25 @@
 // readable to the end.
 //
 // An input is config.json, a zero byte, and the header of model.safetensors; its data are zeros, as many as the header
-// asks for. What follows a second zero byte are the data themselves, so that lies about them are found too.
-// Built with clang and -DTSRUN_FUZZ=ON (AddressSanitizer and UndefinedBehaviorSanitizer with it):
-//   hf_seeds corpus && hf_fuzz -jobs=2 -workers=2 -max_total_time=600 corpus
-#include <cstdlib>
+// asks for. What follows a second zero byte are the data themselves, so that lies about them are found too. An input
+// that begins with a zero byte has none of these, but an index and the headers of its files a and b.
+// Built with clang and -DTSRUN_FUZZ=ON; its words are the strings of the reader's source:
+//   hf_seeds corpus tests/golden && grep -ohE '"[A-Za-z0-9_.]{3,60}"' src/import/*.cpp | sort -u > words
+//   hf_fuzz -dict=words -jobs=2 -workers=2 -max_total_time=600 corpus
 #include <cstring>
+#include <map>
 #include <nlohmann/json.hpp>
-#include <string_view>
 
-#include "tsrun/core/error.hpp"
+#include "../../src/import/shards.hpp"
+#include "fuzzed.hpp"
 #include "tsrun/import/source.hpp"
 
 namespace {
 
 using namespace tsrun;
+using namespace tsrun::test;
 
 constexpr std::size_t most_data = std::size_t{1} << 20;
-
-void require(bool holds) {
-  if (!holds) std::abort();
-}
-
-std::vector<std::byte> bytes_of(std::string_view text) {
-  const auto* const begin = reinterpret_cast<const std::byte*>(text.data());
-  return {begin, begin + text.size()};
-}
 
 // Where the last tensor of a header ends, if that can be told.
 std::size_t data_end(std::string_view header) {
@@ -42,21 +36,27 @@ std::size_t data_end(std::string_view header) {
   return end;
 }
 
-std::vector<std::byte> weights_of(std::string_view rest) {
-  const std::size_t zero = rest.find('\0');
-  const std::string_view header = rest.substr(0, zero);
+// A whole file; data that are not given are as many zeros as the header asks for.
+std::vector<std::byte> weights_of(std::string_view header, std::optional<std::string_view> data = std::nullopt) {
   const std::uint64_t length = header.size();
   std::vector<std::byte> out(sizeof length);
   std::memcpy(out.data(), &length, sizeof length);
-  const std::vector<std::byte> text = bytes_of(header);
-  out.insert(out.end(), text.begin(), text.end());
-  if (zero == std::string_view::npos) {
-    out.resize(out.size() + data_end(header));
-  } else {
-    const std::vector<std::byte> data = bytes_of(rest.substr(zero + 1));
-    out.insert(out.end(), data.begin(), data.end());
-  }
+  const auto append = [&out](std::string_view text) {
+    for (const char c : text) out.push_back(static_cast<std::byte>(c));
+  };
+  append(header);
+  if (data) append(*data);
+  else out.resize(out.size() + data_end(header));
   return out;
+}
+
+void read_shards(std::string_view input) {
+  const std::vector<std::string_view> parts = parts_of(input, 3);
+  std::map<std::string, std::vector<std::byte>> files;
+  files["model.safetensors.index.json"] = bytes_of(parts[0]);
+  if (parts.size() > 1) files["a"] = weights_of(parts[1]);
+  if (parts.size() > 2) files["b"] = weights_of(parts[2]);
+  open_shards(*folder_in_memory(std::move(files), "fuzz"));
 }
 
 void use_all(const ModelSource& source) {
@@ -75,16 +75,20 @@ void use_all(const ModelSource& source) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view input(reinterpret_cast<const char*>(data), size);
-  const std::size_t zero = std::min(input.find('\0'), size);
-  std::map<std::string, std::vector<std::byte>> files;
-  files["config.json"] = bytes_of(input.substr(0, zero));
-  if (zero < size) files["model.safetensors"] = weights_of(input.substr(zero + 1));
   std::unique_ptr<ModelSource> source;
   try {
+    if (input.starts_with('\0')) {
+      read_shards(input.substr(1));
+      return 0;
+    }
+    const std::vector<std::string_view> parts = parts_of(input, 3);
+    std::map<std::string, std::vector<std::byte>> files;
+    files["config.json"] = bytes_of(parts[0]);
+    if (parts.size() == 2) files["model.safetensors"] = weights_of(parts[1]);
+    if (parts.size() == 3) files["model.safetensors"] = weights_of(parts[1], parts[2]);
     source = open_source(*folder_in_memory(std::move(files), "fuzz"));
   } catch (const Error& error) {
-    require(error.exit() == Exit::request);
-    for (const char* c = error.what(); *c != '\0'; ++c) require(*c >= 0x20 && *c < 0x7f);  // safe on any terminal
+    require_refusal(error);
     return 0;
   }
   use_all(*source);

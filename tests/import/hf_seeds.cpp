@@ -1,6 +1,6 @@
 // Writes the seeds of hf_fuzz: hf_seeds FOLDER [GOLDEN].
 //
-// The small folders, and the golden models of every family with their data left out.
+// The small folders, an index of two files, and the golden models of every family with their data left out.
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -39,6 +39,10 @@ int main(int argc, char** argv) {
   write(folder / "llama", small_hf_llama());
   write(folder / "gpt2", small_gpt2());
   write(folder / "falcon", small_falcon());
+  write(folder / "index",  // its first part is empty: an index and two headers follow
+        "", R"({"weight_map": {"x": "a", "y": "b"}})" + std::string(1, '\0') +
+                R"({"x": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}})" + std::string(1, '\0') +
+                R"({"__metadata__": {"format": "pt"}, "y": {"dtype": "F4", "shape": [2, 1], "data_offsets": [0, 1]}})");
   if (argc == 3)
     for (const auto& entry : fs::directory_iterator(argv[2]))
       if (entry.is_directory()) {

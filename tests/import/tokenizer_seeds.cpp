@@ -1,7 +1,10 @@
-// Writes the seeds of tokenizer_fuzz: tokenizer_seeds FOLDER.
+// Writes the seeds of tokenizer_fuzz: tokenizer_seeds FOLDER [GOLDEN].
+//
+// The smallest of each kind, and the small golden ones.
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 
 #include "sentencepiece_image.hpp"
 #include "small_tokenizers.hpp"
@@ -26,6 +29,18 @@ Json with_every_step() {
   return json;
 }
 
+// As tokenizer_fuzz takes a tokenizer.model.
+std::string with_length(const std::string& model) {
+  const auto size = static_cast<std::uint32_t>(model.size());
+  return std::string(reinterpret_cast<const char*>(&size), sizeof size) + model;
+}
+
+std::string slurp(const std::filesystem::path& path) {
+  std::ostringstream all;
+  all << std::ifstream(path, std::ios::binary).rdbuf();
+  return all.str();
+}
+
 void write(const std::filesystem::path& path, const std::string& text) {
   std::ofstream(path, std::ios::binary) << text;
 }
@@ -33,21 +48,32 @@ void write(const std::filesystem::path& path, const std::string& text) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 2) {
-    std::fputs("usage: tokenizer_seeds FOLDER\n", stderr);
+  if (argc < 2 || argc > 3) {
+    std::fputs("usage: tokenizer_seeds FOLDER [GOLDEN]\n", stderr);
     return 2;
   }
   const std::filesystem::path folder = argv[1];
   std::filesystem::create_directories(folder);
-  const std::string config = R"({"bos_token": "<s>", "eos_token": {"content": "ab"}, "add_bos_token": true,
-    "chat_template": [{"name": "default", "template": "{{ messages }}"}]})";
+  std::string others;
+  for (const char* const other :
+       {R"({"bos_token": "<s>", "eos_token": {"content": "ab"}, "add_bos_token": true, "legacy": false,
+            "chat_template": [{"name": "default", "template": "{{ messages }}"}]})",
+        R"({"eos_token_id": [2, 3]})", R"({"pad_token": "a", "unk_token": {"content": "<unk>"}})",
+        R"({"eos_token_id": 1})", "{{ messages[0].content }}"})
+    others += std::string(1, '\0') + other;
   write(folder / "bpe", small_tokenizer().dump());
   write(folder / "steps", with_every_step().dump());
-  write(folder / "characters", small_characters().dump() + std::string(1, '\0') + config);
+  write(folder / "characters", small_characters().dump() + others);
   write(folder / "unigram", small_unigram().dump());
   SentencePieceImage image;
-  write(folder / "bpe.model", image.bytes());
+  write(folder / "bpe.model", with_length(image.bytes()) + others);
   image.model_type = 1;
   image.leads_with_space = false;
-  write(folder / "unigram.model", image.bytes());
+  write(folder / "unigram.model", with_length(image.bytes()));
+  if (argc == 3)
+    for (const auto& entry : std::filesystem::directory_iterator(argv[2])) {
+      if (!entry.is_directory()) continue;
+      const std::string json = slurp(entry.path() / "tokenizer.json"), model = slurp(entry.path() / "tokenizer.model");
+      write(folder / entry.path().filename(), json.empty() ? with_length(model) : json);
+    }
 }

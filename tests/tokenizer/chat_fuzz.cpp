@@ -1,8 +1,9 @@
 // Any chat template: refused, or rendered, in bounded time and memory.
 //
-// Built with clang and -DTSRUN_FUZZ=ON (AddressSanitizer and UndefinedBehaviorSanitizer with it). The corpus may be any
-// templates; chats.json has some:
-//   chat_fuzz -jobs=2 -workers=2 -max_total_time=600 corpus
+// Built with clang and -DTSRUN_FUZZ=ON; its words are the strings of the reader's source:
+//   chat_seeds corpus tests/tokenizer/chats.json
+//   grep -ohE '"[a-z_%|{}-]{2,60}"' src/tokenizer/jinja*.cpp | sort -u > words
+//   chat_fuzz -dict=words -jobs=2 -workers=2 -max_total_time=600 corpus
 #include <cstdlib>
 
 #include "tsrun/core/error.hpp"
