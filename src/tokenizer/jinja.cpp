@@ -13,9 +13,8 @@ namespace {
 using Kind = Node::Kind;
 
 constexpr std::size_t longest_source = 64 * 1024;  // bounds how deep its values can nest, too
-constexpr std::size_t longest_text = std::size_t{64} << 20U;
 constexpr std::int64_t most_steps = 2'000'000;  // a thousand characters that are copied are a step
-constexpr int deepest_call = 50;
+constexpr int deepest_run = 1000;  // values and statements inside of each other, through all macros
 
 constexpr std::string_view functions[] = {"raise_exception", "namespace", "strftime_now", "range"};
 
@@ -38,12 +37,28 @@ class Runner {
 
   void spend(std::size_t copied = 0) {
     steps_ += 1 + static_cast<std::int64_t>(copied / 1024);
-    if (steps_ > most_steps || copied > longest_text)
-      throw Fault{"it takes far more steps or text than a conversation needs"};
+    if (steps_ > most_steps || copied > longest_text) exhaust();
+  }
+  struct Nested {
+    explicit Nested(Runner& r) : runner(r) {
+      if (++runner.depth_ > deepest_run) throw Fault{"its macros call each other without end"};
+    }
+    ~Nested() { --runner.depth_; }
+    Nested(const Nested&) = delete;
+    Nested& operator=(const Nested&) = delete;
+    Runner& runner;
+  };
+  Value gone_through(Value value) {
+    spend(value.weight());
+    return value;
+  }
+  void spend_on_names(const Value& of) {
+    const Dict* const all = of.space() ? &of.space()->values : of.dict();
+    spend(all ? sizeof(Value) * all->size() : 0);
   }
   void write(const std::string& text) {
     spend(text.size());
-    if (out_.size() + text.size() > longest_text) throw Fault{"it writes far more text than a conversation needs"};
+    if (out_.size() + text.size() > longest_text) exhaust();
     out_ += text;
   }
 
@@ -71,10 +86,11 @@ class Runner {
   std::string out_;
   std::time_t now_;
   std::int64_t steps_ = 0;
-  int calls_ = 0;
+  int depth_ = 0;
 };
 
 Flow Runner::execute(const Node& node) try {
+  const Nested nested(*this);
   spend();
   switch (node.kind) {
     case Kind::text: write(node.text); return Flow::on;
@@ -111,7 +127,7 @@ Value loop_variable(const List& all, std::size_t i) {
 }
 
 Flow Runner::execute_loop(const Node& node) {
-  List all = elements_of(evaluate(*node.children[0]));
+  List all = elements_of(gone_through(evaluate(*node.children[0])));
   const auto bind = [&](const Value& each) {
     Scope& scope = scopes_.back();
     if (node.names.size() == 1) return void(scope[node.names[0]] = each);
@@ -168,8 +184,11 @@ std::string Runner::captured(const Node& body) {
 }
 
 Value Runner::evaluate(const Node& node) try {
+  const Nested nested(*this);
   Value value = evaluated(node);
-  spend(value.string() ? value.string()->size() : value.list() ? 64 * value.list()->size() : 0);
+  // What is only looked up is shared, unless it is a text.
+  const bool is_shared = node.kind == Kind::name || node.kind == Kind::attribute || node.kind == Kind::item;
+  spend(is_shared && !value.string() ? 0 : value.weight());
   return value;
 } catch (Fault& fault) {
   if (fault.line == 0) fault.line = node.line;
@@ -178,18 +197,33 @@ Value Runner::evaluate(const Node& node) try {
 
 Value Runner::evaluated(const Node& node) {
   const auto child = [&](std::size_t i) { return node.children[i] ? evaluate(*node.children[i]) : Value(); };
+  const auto whole = [&](std::size_t i) { return gone_through(child(i)); };
   switch (node.kind) {
     case Kind::literal: return node.value;
     case Kind::name: return of_name(node);
     case Kind::attribute: return attribute(node);
-    case Kind::item: return item_of(child(0), child(1));
+    case Kind::item: {
+      const Value of = child(0), which = child(1);
+      spend_on_names(of);
+      return item_of(of, which);
+    }
     case Kind::slice: return slice_of(child(0), child(1), child(2), child(3));
     case Kind::call: return call(node);
-    case Kind::filter: return apply_filter(child(0), node.text, arguments_of(node));
-    case Kind::test: return passes_test(child(0), node.text, arguments_of(node));
+    case Kind::filter: {
+      const bool counts = node.text == "length" || node.text == "count";
+      const Value to = counts ? child(0) : whole(0);
+      return apply_filter(to, node.text, arguments_of(node));
+    }
+    case Kind::test: {
+      const Value value = node.children.size() > 1 ? whole(0) : child(0);
+      return passes_test(value, node.text, arguments_of(node));
+    }
     case Kind::negate: return !child(0).truth();
     case Kind::minus: return combine("-", std::int64_t{0}, child(0));
-    case Kind::binary: return combine(node.text, child(0), child(1));
+    case Kind::binary: {
+      const Value left = whole(0), right = whole(1);
+      return combine(node.text, left, right);
+    }
     case Kind::dict: return dict_of(node);
     case Kind::choice: return child(1).truth() ? child(0) : child(2);
     case Kind::both: {
@@ -223,6 +257,7 @@ Value Runner::of_name(const Node& node) const {
 Value Runner::attribute(const Node& node) {
   const Value of = evaluate(*node.children[0]);
   if (of.is_undefined()) throw Fault{"\"" + node.text + "\" is asked of an undefined value"};
+  spend_on_names(of);
   const Value* const found = of.find(node.text);
   return found ? *found : Value();
 }
@@ -239,7 +274,8 @@ Value Runner::dict_of(const Node& node) {
 
 Arguments Runner::arguments_of(const Node& node) {
   Arguments out;
-  for (std::size_t i = 1; i < node.children.size(); ++i) out.values.push_back(evaluate(*node.children[i]));
+  for (std::size_t i = 1; i < node.children.size(); ++i)
+    out.values.push_back(gone_through(evaluate(*node.children[i])));
   out.names = node.names;
   return out;
 }
@@ -249,7 +285,9 @@ Value Runner::call(const Node& node) {
   const Arguments arguments = arguments_of(node);
   if (callee.kind == Kind::name) return call_function(callee.text, arguments);
   if (callee.kind != Kind::attribute) throw Fault{"a value is called that is no function"};
-  return call_method(evaluate(*callee.children[0]), callee.text, arguments);
+  const Value of = evaluate(*callee.children[0]);
+  spend_on_names(of);
+  return call_method(callee.text == "get" ? of : gone_through(of), callee.text, arguments);
 }
 
 Value Runner::call_function(const std::string& name, const Arguments& arguments) {
@@ -271,7 +309,6 @@ Value Runner::call_function(const std::string& name, const Arguments& arguments)
 }
 
 Value Runner::call_macro(const Node& macro, const Arguments& arguments) {
-  if (++calls_ > deepest_call) throw Fault{"its macros call each other without end"};
   Scope scope;
   for (std::size_t i = 0; i < macro.names.size(); ++i) {
     Value value = arguments.at(i, macro.names[i]);
@@ -283,7 +320,6 @@ Value Runner::call_macro(const Node& macro, const Arguments& arguments) {
   std::string text = captured(*macro.children.back());
   scopes_.pop_back();
   visible_from_ = outside;
-  --calls_;
   return text;
 }
 

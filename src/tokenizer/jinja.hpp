@@ -44,8 +44,8 @@ class Value {
   Value(std::int64_t value) : held_(value) {}
   Value(std::string value) : held_(std::move(value)) {}
   Value(const char* value) : held_(std::string(value)) {}
-  Value(List list) : held_(std::make_shared<const List>(std::move(list))) {}
-  Value(Dict dict) : held_(std::make_shared<const Dict>(std::move(dict))) {}
+  Value(List list);
+  Value(Dict dict);
   Value(std::shared_ptr<Namespace> space) : held_(std::move(space)) {}
 
   bool is_undefined() const { return std::holds_alternative<Undefined>(held_); }
@@ -62,16 +62,23 @@ class Value {
   std::string_view kind() const;     // "a list"
   const Value* find(std::string_view key) const;  // of a dict or a namespace
   friend bool operator==(const Value& a, const Value& b);
+  // Bytes of all that is in it, each as often as it stands there: what it costs to go through it.
+  std::size_t weight() const;
 
  private:
   std::variant<Undefined, None, bool, std::int64_t, std::string, std::shared_ptr<const List>,
                std::shared_ptr<const Dict>, std::shared_ptr<Namespace>>
       held_;
+  std::size_t inside_ = 0;  // the weight of a list's or a dict's values
 };
 
 struct Namespace {
   Dict values;
 };
+
+// Far more than a conversation is: a value or a text of more ends the template.
+inline constexpr std::size_t longest_text = std::size_t{64} << 20U;
+[[noreturn]] void exhaust();
 
 struct Node;  // of the syntax tree
 

@@ -1,6 +1,7 @@
 #include "jinja_functions.hpp"
 
 #include <algorithm>
+#include <cstring>
 
 #include "utf8.hpp"
 
@@ -30,6 +31,7 @@ enum class Ends : unsigned { first = 1, last = 2, both = 3 };
 
 // Python's strip: white space, or the characters that are given.
 std::string stripped(std::string_view text, const Value& characters, Ends ends) {
+  if (characters.string() && characters.string()->size() > 1024) throw Fault{"too many characters are to be stripped"};
   const auto goes = [&characters](std::string_view character) {
     std::size_t at = 0;
     if (characters.string()) return characters.string()->find(character) != std::string::npos;
@@ -63,31 +65,51 @@ std::string capitalized(const std::string& text) {
 }
 
 std::string title(const std::string& text) {
-  std::string out;
+  std::string out = lower(text);
   bool begins = true;
-  for (const char c : lower(text)) {
-    out += begins ? upper(std::string(1, c)) : std::string(1, c);
-    begins = c < 'a' || c > 'z';
+  for (char& c : out) {
+    const bool is_letter = c >= 'a' && c <= 'z';
+    if (begins && is_letter) c = static_cast<char>(c ^ 0x20);
+    begins = !is_letter;
   }
   return out;
+}
+
+// In linear time, which std::string::find does not promise.
+std::size_t find_in(std::string_view text, std::string_view part, std::size_t from) {
+  const void* const found = memmem(text.data() + from, text.size() - from, part.data(), part.size());
+  return found ? static_cast<std::size_t>(static_cast<const char*>(found) - text.data()) : std::string::npos;
+}
+
+// Texts and lists grow by parts; one that grows beyond all measure is stopped before it is there.
+void append(std::string& out, std::string_view part) {
+  if (out.size() + part.size() > longest_text) exhaust();
+  out += part;
+}
+void append(List& out, std::string part) {
+  if ((out.size() + 1) * sizeof(Value) > longest_text) exhaust();
+  out.emplace_back(std::move(part));
 }
 
 std::string replaced(const std::string& text, const std::string& from, const std::string& to) {
   if (from.empty()) throw Fault{"nothing is to be replaced by something"};
   std::string out;
   std::size_t at = 0;
-  for (std::size_t found; (found = text.find(from, at)) != std::string::npos; at = found + from.size())
-    out.append(text, at, found - at).append(to);
-  return out.append(text, at);
+  for (std::size_t found; (found = find_in(text, from, at)) != std::string::npos; at = found + from.size()) {
+    append(out, std::string_view(text).substr(at, found - at));
+    append(out, to);
+  }
+  append(out, std::string_view(text).substr(at));
+  return out;
 }
 
 List split(const std::string& text, const std::string& separator) {
   if (separator.empty()) throw Fault{"a text is split at nothing"};
   List parts;
   std::size_t at = 0;
-  for (std::size_t found; (found = text.find(separator, at)) != std::string::npos; at = found + separator.size())
-    parts.emplace_back(text.substr(at, found - at));
-  parts.emplace_back(text.substr(at));
+  for (std::size_t found; (found = find_in(text, separator, at)) != std::string::npos; at = found + separator.size())
+    append(parts, text.substr(at, found - at));
+  append(parts, text.substr(at));
   return parts;
 }
 
@@ -109,7 +131,8 @@ std::string joined(const Value& list, const std::string& separator) {
   std::string out;
   bool first = true;
   for (const Value& each : elements_of(list)) {
-    out += (first ? "" : separator) + each.text();
+    if (!first) append(out, separator);
+    append(out, each.text());
     first = false;
   }
   return out;
@@ -119,10 +142,13 @@ std::string joined(const Value& list, const std::string& separator) {
 List selected(const Value& list, const Arguments& arguments, bool wanted) {
   List out;
   const Arguments rest{{arguments.at(2)}, {""}};
-  for (const Value& each : elements_of(list)) {
-    const Value* const found = each.find(arguments.text(0));
+  const std::string name = arguments.text(0), test = arguments.size() > 1 ? arguments.text(1) : "";
+  const List all = elements_of(list);
+  if (all.size() * rest.values[0].weight() > longest_text) exhaust();  // each is held against it
+  for (const Value& each : all) {
+    const Value* const found = each.find(name);
     const Value value = found ? *found : Value();
-    const bool passes = arguments.size() > 1 ? passes_test(value, arguments.text(1), rest) : value.truth();
+    const bool passes = arguments.size() > 1 ? passes_test(value, test, rest) : value.truth();
     if (passes == wanted) out.push_back(each);
   }
   return out;
@@ -168,7 +194,7 @@ std::int64_t divided(std::int64_t a, std::int64_t b, bool remainder) {
 }
 
 bool contains(const Value& all, const Value& one) {
-  if (all.string()) return all.string()->find(text_of(one, "a part of a text")) != std::string::npos;
+  if (all.string()) return find_in(*all.string(), text_of(one, "a part of a text"), 0) != std::string::npos;
   if (all.list()) return std::find(all.list()->begin(), all.list()->end(), one) != all.list()->end();
   if (all.dict() || all.space()) return one.string() != nullptr && all.find(*one.string()) != nullptr;
   if (all.is_undefined()) return false;
@@ -181,10 +207,34 @@ int order_of(const Value& a, const Value& b) {
   return x < y ? -1 : x > y ? 1 : 0;
 }
 
+// A list, or a text as its characters, without a copy of it.
+class Sequence {
+ public:
+  explicit Sequence(const Value& of) : list_(of.list()), text_(of.string()) {
+    if (list_ == nullptr && text_ == nullptr) list_ = &(keys_ = elements_of(of));
+    for (std::size_t at = 0; text_ && at < text_->size(); at += character_size((*text_)[at]))
+      starts_.push_back(static_cast<std::uint32_t>(at));
+  }
+  Sequence(const Sequence&) = delete;
+  Sequence& operator=(const Sequence&) = delete;
+
+  std::int64_t size() const { return text_ ? std::ssize(starts_) : std::ssize(*list_); }
+  Value operator[](std::int64_t i) const {
+    const auto at = static_cast<std::size_t>(i);
+    return text_ ? Value(text_->substr(starts_[at], character_size((*text_)[starts_[at]]))) : (*list_)[at];
+  }
+
+ private:
+  const List* list_;
+  const std::string* text_;
+  List keys_;                          // of a dict
+  std::vector<std::uint32_t> starts_;  // of the characters
+};
+
 List characters_of(const std::string& text) {
   List out;
   for (std::size_t at = 0; at < text.size(); at += character_size(text[at]))
-    out.emplace_back(text.substr(at, character_size(text[at])));
+    append(out, text.substr(at, character_size(text[at])));
   return out;
 }
 
@@ -260,10 +310,8 @@ Value apply_filter(const Value& to, std::string_view name, const Arguments& argu
     const bool stands_in = to.is_undefined() || (arguments.at(1, "boolean").truth() && !to.truth());
     return stands_in ? arguments.at(0, "default_value") : to;
   }
-  if (name == "first" || name == "last") {
-    const List all = elements_of(to);
-    return all.empty() ? Value() : name == "first" ? all.front() : all.back();
-  }
+  if (name == "first" || name == "last")
+    return to.is_undefined() ? to : item_of(to, std::int64_t{name == "first" ? 0 : -1});
   unread("the filter", name);
 }
 
@@ -315,15 +363,15 @@ Value item_of(const Value& of, const Value& which) {
     const Value* const found = of.find(*which.string());
     return found ? *found : Value();
   }
-  const List all = elements_of(of);
-  const std::int64_t place = integer_of(which), at = place < 0 ? place + std::ssize(all) : place;
-  return at >= 0 && at < std::ssize(all) ? all[static_cast<std::size_t>(at)] : Value();
+  const Sequence all(of);
+  const std::int64_t place = integer_of(which), at = place < 0 ? place + all.size() : place;
+  return at >= 0 && at < all.size() ? all[at] : Value();
 }
 
 // Python's: negative places count from the end, and a negative step goes backwards.
 Value slice_of(const Value& of, const Value& first, const Value& last, const Value& step) {
-  const List all = elements_of(of);
-  const std::int64_t n = std::ssize(all), by = step.is_undefined() ? 1 : integer_of(step);
+  const Sequence all(of);
+  const std::int64_t n = all.size(), by = step.is_undefined() ? 1 : integer_of(step);
   if (by == 0) throw Fault{"a slice has no step"};
   const std::int64_t lowest = by > 0 ? 0 : -1, highest = by > 0 ? n : n - 1;
   const auto place = [&](const Value& value, std::int64_t otherwise) {
@@ -332,10 +380,13 @@ Value slice_of(const Value& of, const Value& first, const Value& last, const Val
     return std::clamp(at < 0 ? at + n : at, lowest, highest);
   };
   List taken;
+  std::string text;
   const std::int64_t end = place(last, by > 0 ? highest : lowest);
-  for (std::int64_t i = place(first, by > 0 ? lowest : highest); by > 0 ? i < end : i > end; i += by)
-    taken.push_back(all[static_cast<std::size_t>(i)]);
-  if (of.string()) return joined(taken, "");
+  for (std::int64_t i = place(first, by > 0 ? lowest : highest); by > 0 ? i < end : i > end; i += by) {
+    if (of.string()) text += *all[i].string();
+    else taken.push_back(all[i]);
+  }
+  if (of.string()) return text;
   return taken;
 }
 

@@ -2,6 +2,24 @@
 
 namespace tsrun::jinja {
 
+void exhaust() { throw Fault{"it takes far more steps or text than a conversation needs"}; }
+
+Value::Value(List list) : held_(std::make_shared<const List>(std::move(list))) {
+  for (const Value& each : *this->list()) inside_ += each.weight();
+}
+
+Value::Value(Dict dict) : held_(std::make_shared<const Dict>(std::move(dict))) {
+  for (const auto& [name, value] : *this->dict()) inside_ += name.size() + value.weight();
+}
+
+std::size_t Value::weight() const {
+  std::size_t all = sizeof(Value) + inside_;
+  if (string()) all += string()->size();
+  if (space())
+    for (const auto& [name, value] : space()->values) all += name.size() + value.weight();
+  return all;
+}
+
 const List* Value::list() const {
   const auto* const held = std::get_if<std::shared_ptr<const List>>(&held_);
   return held ? held->get() : nullptr;

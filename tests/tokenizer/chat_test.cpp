@@ -22,6 +22,12 @@ std::string refusal(const std::string& source) {
   }
 }
 
+std::string times(const char* part, int n) {
+  std::string all;
+  for (int i = 0; i < n; ++i) all += part;
+  return all;
+}
+
 }  // namespace
 
 TEST_CASE("ten conversations by each template are what transformers writes") {
@@ -66,11 +72,6 @@ TEST_CASE("what is no template is refused") {
 }
 
 TEST_CASE("a template that takes without end is stopped") {
-  const auto times = [](const char* part, int n) {
-    std::string all;
-    for (int i = 0; i < n; ++i) all += part;
-    return all;
-  };
   const auto refuses = [](const std::string& source, const char* word) {
     CAPTURE(source.substr(0, 60));
     CHECK(refusal(source).find(word) != std::string::npos);
@@ -87,4 +88,34 @@ TEST_CASE("a template that takes without end is stopped") {
   refuses(times("{{ 1 }}", 20000), "long");
   CHECK(rendered(times("{% set x = [x] %}", 2000)) == "");
   refuses("{% set ns = namespace(a=1) %}{% set ns.a = [ns] %}", "namespace");
+}
+
+TEST_CASE("a template that makes much of little is stopped before it has it") {
+  // Eight megabytes of one letter, and a hundred thousand lists or texts in a list.
+  const std::string x = "{% set x = 'aaaaaaaa' %}" + times("{% set x = x + x %}", 20);
+  const std::string l = "{% set l = l + l %}", many = times(l.c_str(), 17);
+  for (const std::string& much : {std::string("{{ x | replace('a', x) }}"), std::string("{{ x.split('a') }}"),
+                                  std::string("{{ x | list | length }}"), std::string("{% for c in x %}{% endfor %}"),
+                                  "{% set l = ['a'] %}" + many + "{{ l | join(x) }}", "{% set l = [x] %}" + many,
+                                  "{% set l = [{'a': 'b'}] %}" + many + "{{ l | selectattr('a', 'in', x) | length }}"}) {
+    CAPTURE(much.substr(0, 60));
+    CHECK(refusal(x + much).find("steps or text") != std::string::npos);
+  }
+  const std::string pairs = "{% set l = 1 %}{% set m = 1 %}" + times("{% set l = [l, l] %}{% set m = [m, m] %}", 60);
+  CHECK(refusal(pairs + "{{ l == m }}").find("steps or text") != std::string::npos);
+  CHECK(refusal(x + "{{ x.strip(x) }}").find("stripped") != std::string::npos);
+  CHECK(rendered(x + "{{ x + 'b' in x + x }}") == "False");
+  CHECK(rendered(x + "{{ x[8388607] ~ x | first ~ x | last ~ x[8388608:] ~ x[-2:] }}") == "aaaaa");
+}
+
+TEST_CASE("characters of a text are counted, whatever their bytes") {
+  CHECK(rendered("{% set x = 'h\u00e9llo' %}{{ x[1] ~ x[-1] ~ x[::-2] ~ x[9:] ~ x | last }}") == "\u00e9oolho");
+  CHECK(rendered("{{ ['b', 'c'][-1] ~ [1, 2, 3][1:][0] ~ {'d': 1} | first ~ [] | first }}") == "c2d");
+}
+
+TEST_CASE("macros that call each other deep inside of an expression are stopped in time") {
+  const std::string deep = times("not ", 150) + "m()";
+  CHECK(refusal("{% macro m() %}{{ " + deep + " }}{% endmacro %}{{ m() }}").find("macros") != std::string::npos);
+  const std::string nested = times("[", 60) + "m()" + times("]", 60);
+  CHECK(refusal("{% macro m() %}{{ " + nested + " }}{% endmacro %}{{ m() }}").find("macros") != std::string::npos);
 }
