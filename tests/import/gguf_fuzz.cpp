@@ -2,7 +2,7 @@
 // and all.
 //
 // Built with clang and -DTSRUN_FUZZ=ON; its words are the strings of the reader's source:
-//   gguf_seeds corpus && cp tests/golden/*.gguf corpus
+//   gguf_seeds corpus tests/golden
 //   grep -ohE '"[A-Za-z0-9_.]{3,60}"' src/import/*.cpp | sort -u > words
 //   gguf_fuzz -dict=words -jobs=2 -workers=2 -max_total_time=600 corpus
 #include <cmath>

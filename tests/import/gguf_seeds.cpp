@@ -1,12 +1,14 @@
-// Writes the seeds of gguf_fuzz: gguf_seeds FOLDER.
+// Writes the seeds of gguf_fuzz: gguf_seeds FOLDER [GOLDEN].
 //
 // The small models, made smaller still, with everything in them that the reader knows: each family, each type, each
-// kind of key, biases, rotary scalings.
+// kind of key, biases, rotary scalings; and the headers of the golden models, of which gguf_fuzz opens the small ones.
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
 
 #include "small_models.hpp"
+#include "tsrun/import/gguf.hpp"
 
 namespace {
 
@@ -64,27 +66,39 @@ void write(const std::filesystem::path& path, const GgufImage& image) {
 }
 
 // A header alone, of odd length: gguf_fuzz gives it zeros for its data.
-void write_header(const std::filesystem::path& path, const GgufImage& image) {
-  Image bytes = image.header();
+void write_header(const std::filesystem::path& path, Image bytes) {
   if (bytes.size() % 2 == 0) bytes.push_back(std::byte{});
   std::ofstream(path, std::ios::binary)
       .write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
 }
 
+// All before the first tensor's data.
+Image header_of(const std::filesystem::path& path) {
+  const Gguf file(open_bytes(path.string()));
+  std::uint64_t end = file.bytes().size();
+  for (const GgufTensor& tensor : file.tensors()) end = std::min(end, tensor.offset);
+  Image header(static_cast<std::size_t>(end));
+  file.bytes().read(0, header);
+  return header;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 2) {
-    std::fputs("usage: gguf_seeds FOLDER\n", stderr);
+  if (argc < 2 || argc > 3) {
+    std::fputs("usage: gguf_seeds FOLDER [GOLDEN]\n", stderr);
     return 2;
   }
   const std::filesystem::path folder = argv[1];
   std::filesystem::create_directories(folder);
   write(folder / "llama", shrunk(small_llama()));
-  write_header(folder / "llama.header", small_llama());
-  write_header(folder / "command-r.header", small_command_r());
-  write_header(folder / "palm.header", small_palm());
+  write_header(folder / "llama.header", small_llama().header());
+  write_header(folder / "command-r.header", small_command_r().header());
+  write_header(folder / "palm.header", small_palm().header());
   write(folder / "everything", with_everything());  // whole: zeros are no rotary divisors
   for (const GgmlType& type : ggml_types())
-    if (type.readable()) write_header(folder / (std::string(type.name) + ".header"), with_type(type));
+    if (type.readable()) write_header(folder / (std::string(type.name) + ".header"), with_type(type).header());
+  if (argc == 3)
+    for (const auto& entry : std::filesystem::directory_iterator(argv[2]))
+      if (entry.path().extension() == ".gguf") write_header(folder / entry.path().filename(), header_of(entry.path()));
 }

@@ -1,9 +1,10 @@
 // Writes the seeds of tokenizer_fuzz: tokenizer_seeds FOLDER [GOLDEN].
 //
-// The smallest of each kind, and the small golden ones.
+// The smallest of each kind, and the golden ones with so few tokens that what steers the reader is most of them.
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <sstream>
 
 #include "sentencepiece_image.hpp"
@@ -27,6 +28,44 @@ Json with_every_step() {
   json["added_tokens"].push_back(Json::parse(
       R"({"id": 5, "content": "don", "normalized": true, "lstrip": true, "rstrip": true, "single_word": true})"));
   return json;
+}
+
+constexpr std::size_t few = 300;  // the 256 bytes are among the first
+
+Json shrunk(Json json) {
+  Json& vocabulary = json["model"]["vocab"];
+  if (vocabulary.is_array()) {
+    if (vocabulary.size() > few) vocabulary.erase(vocabulary.begin() + few, vocabulary.end());
+    return json;
+  }
+  std::set<std::string> kept;
+  const Json all = vocabulary;
+  for (const auto& [text, id] : all.items()) {
+    if (id.get<std::size_t>() < few) kept.insert(text);
+    else vocabulary.erase(text);
+  }
+  Json merges = Json::array();
+  for (const Json& merge : json["model"]["merges"]) {
+    const auto part = [&merge](std::size_t i) { return merge[i].get<std::string>(); };
+    const std::string words = merge.is_array() ? part(0) + " " + part(1) : merge.get<std::string>();
+    const std::size_t space = words.find(' ');
+    const std::string left = words.substr(0, space), right = words.substr(space + 1);
+    if (kept.contains(left) && kept.contains(right) && kept.contains(left + right)) merges.push_back(merge);
+  }
+  json["model"]["merges"] = merges;
+  return json;
+}
+
+// A tokenizer.model is a list of messages: field, length, content. Pieces are field 1, and shorter than 128 bytes.
+std::string shrunk_model(const std::string& model) {
+  std::string out;
+  std::size_t at = 0;
+  for (std::size_t pieces = 0; at + 1 < model.size() && model[at] == '\n'; ++pieces) {
+    const std::size_t end = at + 2 + static_cast<unsigned char>(model[at + 1]);
+    if (pieces < few) out += model.substr(at, end - at);
+    at = end;
+  }
+  return out + model.substr(std::min(at, model.size()));
 }
 
 // As tokenizer_fuzz takes a tokenizer.model.
@@ -74,6 +113,7 @@ int main(int argc, char** argv) {
     for (const auto& entry : std::filesystem::directory_iterator(argv[2])) {
       if (!entry.is_directory()) continue;
       const std::string json = slurp(entry.path() / "tokenizer.json"), model = slurp(entry.path() / "tokenizer.model");
-      write(folder / entry.path().filename(), json.empty() ? with_length(model) : json);
+      write(folder / entry.path().filename(),
+            json.empty() ? with_length(shrunk_model(model)) : shrunk(Json::parse(json)).dump());
     }
 }
