@@ -20,7 +20,7 @@ std::string one_line(const Complaint& c) {
 }  // namespace
 
 Error::Error(Exit exit, Complaint complaint)
-    : exit_(exit), complaint_(std::move(complaint)), message_(one_line(complaint_)) {}
+    : exit_(exit), complaint_(std::move(complaint)), message_(harmless(one_line(complaint_))) {}
 
 void refuse(Complaint complaint) { throw Error(Exit::request, std::move(complaint)); }
 void give_up(Complaint complaint) { throw Error(Exit::goal, std::move(complaint)); }

@@ -1,5 +1,6 @@
 #include "tsrun/core/text.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 
@@ -26,6 +27,37 @@ std::string human_seconds(double seconds) {
   if (seconds >= 0.9995) return three_digits(seconds, "s");
   if (seconds >= 0.9995e-3) return three_digits(seconds * 1e3, "ms");
   return three_digits(seconds * 1e6, "us");
+}
+
+std::size_t utf8_character(std::string_view text) {
+  const auto byte = [text](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
+  const unsigned lead = byte(0);
+  if (lead < 0x80) return text.empty() ? 0 : 1;
+  if (lead < 0xc2 || lead > 0xf4) return 0;
+  const unsigned least = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
+  const unsigned most = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
+  if (byte(1) < least || byte(1) > most) return 0;
+  const std::size_t size = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+  for (std::size_t i = 2; i < size; ++i)
+    if ((byte(i) & 0xc0U) != 0x80U) return 0;
+  return size;
+}
+
+std::string harmless(std::string_view text) {
+  constexpr char digits[] = "0123456789abcdef";
+  std::string out;
+  for (std::size_t at = 0, size = 0; at < text.size(); at += size) {
+    size = std::max<std::size_t>(1, utf8_character(text.substr(at)));
+    const auto first = static_cast<unsigned char>(text[at]);
+    const auto second = static_cast<unsigned char>(size > 1 ? text[at + 1] : 0);
+    const bool steers = first < 0x20 || first == 0x7f || (first == 0xc2 && second < 0xa0);
+    const bool valid = size > 1 || first < 0x80;
+    if (valid && !steers) out += text.substr(at, size);
+    else
+      for (const char c : text.substr(at, size))
+        out += {'\\', 'x', digits[static_cast<unsigned char>(c) >> 4U], digits[static_cast<unsigned char>(c) & 15U]};
+  }
+  return out;
 }
 
 std::string join(const std::vector<std::string>& words, std::string_view separator) {

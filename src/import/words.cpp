@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "tsrun/core/text.hpp"
+
 namespace tsrun {
 
 std::string printable(std::string_view raw) {
@@ -33,18 +35,10 @@ Number number(std::uint64_t value) {
 }
 
 bool is_utf8(std::string_view raw) {
-  for (std::size_t i = 0; i < raw.size();) {
-    const auto lead = static_cast<unsigned char>(raw[i++]);
-    if (lead < 0x80) continue;
-    if (lead < 0xc0 || lead >= 0xf8) return false;
-    const int more = lead >= 0xf0 ? 3 : lead >= 0xe0 ? 2 : 1;
-    std::uint32_t point = lead & (0x3fU >> more);
-    for (int j = 0; j < more; ++j, ++i) {
-      if (i == raw.size() || (static_cast<unsigned char>(raw[i]) & 0xc0U) != 0x80U) return false;
-      point = point << 6 | (static_cast<unsigned char>(raw[i]) & 0x3fU);
-    }
-    constexpr std::uint32_t least[] = {0, 0x80, 0x800, 0x10000};
-    if (point < least[more] || point > 0x10ffff || (point >= 0xd800 && point < 0xe000)) return false;
+  while (!raw.empty()) {
+    const std::size_t size = utf8_character(raw);
+    if (size == 0) return false;
+    raw.remove_prefix(size);
   }
   return true;
 }

@@ -76,7 +76,7 @@ void Attributes::get(const char* name, std::string& out) const {
     misfit_at(name, "is not one text of fixed length");
   std::string padded(size, '\0');
   h5::done(H5Aread(attribute, type, padded.data()), text("cannot read ", name));
-  out = padded.substr(0, padded.find_last_not_of('\0') + 1);
+  out = harmless(std::string_view(padded).substr(0, padded.find_last_not_of('\0') + 1));
 }
 void Attributes::get(const char* name, std::span<std::uint32_t> out) const {
   const h5::Id attribute = open(name, h5::Element::u32, static_cast<std::int64_t>(out.size()));

@@ -5,6 +5,8 @@
 namespace tsrun {
 namespace {
 
+constexpr std::size_t longest_word = 80;  // of a file, in a message
+
 h5::Element element_of(DType type) {
   switch (type) {
     case DType::f32: return h5::Element::f32;
@@ -51,6 +53,9 @@ std::span<std::byte> part_bytes(TensorRows& rows, std::size_t i) {
 }
 
 void misfit(const std::string& file, std::string_view object, std::string what, Numbers numbers) {
+  for (auto& [name, number] : numbers)
+    if (auto* const word = std::get_if<std::string>(&number); word && word->size() > longest_word)
+      *word = word->substr(0, longest_word) + "...";
   refuse({.what = std::move(what),
           .where = text(file, ": ", object),
           .numbers = std::move(numbers),

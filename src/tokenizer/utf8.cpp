@@ -1,24 +1,8 @@
 #include "utf8.hpp"
 
+#include "tsrun/core/text.hpp"
+
 namespace tsrun {
-namespace {
-
-// Bytes of the character at the beginning of `text`, 0 if there is no valid one (Unicode, table 3-7).
-std::size_t valid_character(std::string_view text) {
-  const auto byte = [text](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
-  const unsigned lead = byte(0);
-  if (lead < 0x80) return 1;
-  if (lead < 0xc2 || lead > 0xf4) return 0;
-  const unsigned least = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
-  const unsigned most = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
-  if (byte(1) < least || byte(1) > most) return 0;
-  const std::size_t size = character_size(text[0]);
-  for (std::size_t i = 2; i < size; ++i)
-    if ((byte(i) & 0xc0U) != 0x80U) return 0;
-  return size;
-}
-
-}  // namespace
 
 char32_t next_point(std::string_view text, std::size_t& at) {
   const auto lead = static_cast<unsigned char>(text[at]);
@@ -60,7 +44,7 @@ std::string shown(std::string_view text) {
 
 std::optional<std::size_t> invalid_utf8(std::string_view text) {
   for (std::size_t at = 0; at < text.size();) {
-    const std::size_t size = valid_character(text.substr(at));
+    const std::size_t size = utf8_character(text.substr(at));
     if (size == 0) return at;
     at += size;
   }

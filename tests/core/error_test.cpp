@@ -39,6 +39,8 @@ TEST_CASE("the message is one line: where, what, the numbers, the next step; par
   CHECK(std::string(caught(refuse).what()) == "--mesh: heads cannot be cut (heads 9, Y 2.5, axis y); choose Y 3");
   CHECK(caught(refuse).complaint().next == "choose Y 3");
   CHECK(std::string(Error(Exit::request, {.what = "it is wrong"}).what()) == "it is wrong");
+  CHECK(std::string(Error(Exit::request, {.what = "it is wrong", .where = "a\n\x1b[2J"}).what()) ==
+        "a\\x0a\\x1b[2J: it is wrong");
 }
 
 TEST_CASE("our own mistake is a logic error with the promise that was broken") {

@@ -1,4 +1,4 @@
-// Sizes and times as people read them.
+// Texts, sizes and times as people read them.
 #include "tsrun/core/text.hpp"
 
 #include <doctest/doctest.h>
@@ -10,6 +10,21 @@ TEST_CASE("parts become one text") {
   CHECK(join({"a", "b", "c"}) == "a, b, c");
   CHECK(join({"a", "b"}, " x ") == "a x b");
   CHECK(join({}).empty());
+}
+
+TEST_CASE("a character of UTF-8 is whole and in its shortest form, and no surrogate") {
+  for (const char* const one : {"a", "\x7f", "\u00e9", "\u2581", "\U0001f600", "\xf4\x8f\xbf\xbf"})
+    CHECK(utf8_character(std::string(one) + "z") == std::string_view(one).size());
+  for (const char* const none :
+       {"", "\x80", "\xc3", "\xc0\x80", "\xe0\x80\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xff"})
+    CHECK(utf8_character(none) == 0);
+}
+
+TEST_CASE("words of a file cannot steer a terminal") {
+  CHECK(harmless("caf\u00e9 \U0001f600") == "caf\u00e9 \U0001f600");
+  CHECK(harmless("a\x1b[31m\n\x7f") == "a\\x1b[31m\\x0a\\x7f");
+  CHECK(harmless("\u009b31m\u00a0") == "\\xc2\\x9b31m\u00a0");  // the same as escape and bracket
+  CHECK(harmless("\xff\xe2\x96z") == "\\xff\\xe2\\x96z");
 }
 
 TEST_CASE("bytes in two or three digits, with the largest unit that leaves a digit before the point") {

@@ -42,7 +42,7 @@ class Error : public std::exception {
  private:
   Exit exit_;
   Complaint complaint_;
-  std::string message_;  // one line: what, where, the numbers, what to do
+  std::string message_;  // one line: what, where, the numbers, what to do; safe on any terminal
 };
 
 // The request or an input is wrong (exit 2).

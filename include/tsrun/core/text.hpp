@@ -41,4 +41,9 @@ std::string human_seconds(double seconds);
 // "a, b, c"
 std::string join(const std::vector<std::string>& words, std::string_view separator = ", ");
 
+// Bytes of the UTF-8 character at the beginning of a text, 0 if there is no valid one (Unicode, table 3-7).
+std::size_t utf8_character(std::string_view text);
+// Words of a file for people: what is no UTF-8, or a terminal would obey, stands as \x1b.
+std::string harmless(std::string_view text);
+
 }  // namespace tsrun
