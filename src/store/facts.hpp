@@ -3,6 +3,7 @@
 // The readers refuse (exit 2), naming the file, what is missing or contradicts itself.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "hdf5.hpp"
@@ -15,6 +16,7 @@ void write_config(hid_t file, const ModelConfig& config);
 ModelConfig read_config(hid_t file, const std::string& path);
 
 void write_tokenizer(hid_t file, const TokenizerData& tokenizer);
-TokenizerData read_tokenizer(hid_t file, const std::string& path);
+// `body` bytes of the file are HDF5's.
+TokenizerData read_tokenizer(hid_t file, const std::string& path, std::uint64_t body);
 
 }  // namespace tsrun

@@ -125,7 +125,7 @@ void ModelFile::State::open(std::string path) {
     const h5::Id hdf5 = open_hdf5(memory);
     check_format(hdf5, file.path);
     config = read_config(hdf5, file.path);
-    tokenizer = read_tokenizer(hdf5, file.path);
+    tokenizer = read_tokenizer(hdf5, file.path, file.seal.body);
     const TensorReader reader(hdf5, file.path, file.seal.body);
     for (TensorSpec& spec : tensors_of(config)) {
       const DType type = reader.type(spec);

@@ -76,7 +76,8 @@ void put_texts(hid_t group, const std::string& name, const std::vector<std::stri
 
 class TokenizerReader {
  public:
-  TokenizerReader(hid_t group, const std::string& path) : group_(group), path_(path) {}
+  // `body` bytes of the file are HDF5's.
+  TokenizerReader(hid_t group, const std::string& path, std::uint64_t body) : group_(group), path_(path), body_(body) {}
 
   template <class Container>
   Container list(const std::string& name, h5::Element element) const {
@@ -86,8 +87,14 @@ class TokenizerReader {
     const h5::Id space{H5Dget_space(dataset), H5Sclose, "cannot read a shape"};
     const std::int64_t count = H5Sget_simple_extent_npoints(space);
     if (H5Tequal(type, h5::type_of(element)) <= 0) misfit_at(name, "the dataset is of another type");
-    if (H5Sget_simple_extent_ndims(space) != 1 || count < 0 || count > longest_list)
-      misfit_at(name, "the dataset is not a list", {{"values", count}, {"most", longest_list}});
+    const std::int64_t most = longest_list / h5::size_of(element);
+    if (H5Sget_simple_extent_ndims(space) != 1 || count < 0 || count > most)
+      misfit_at(name, "the dataset is not a list", {{"values", count}, {"most", most}});
+    // A list that nobody wrote would be read as so many zeros.
+    const haddr_t offset = H5Dget_offset(dataset);
+    const auto bytes = static_cast<std::uint64_t>(count * h5::size_of(element));
+    if (count > 0 && (offset == HADDR_UNDEF || offset > body_ || bytes > body_ - offset))
+      misfit_at(name, "the list's bytes are not all in the file", {{"values", count}});
     Container out;
     out.resize(static_cast<std::size_t>(count));
     if (count > 0)
@@ -115,9 +122,10 @@ class TokenizerReader {
   }
 
  private:
-  static constexpr std::int64_t longest_list = std::int64_t{1} << 30;
+  static constexpr std::int64_t longest_list = std::int64_t{1} << 30;  // bytes
   hid_t group_;
   const std::string& path_;
+  std::uint64_t body_;
 };
 
 template <class Table>
@@ -233,11 +241,11 @@ void write_tokenizer(hid_t file, const TokenizerData& t) {
   if (prepares_text(t)) write_preparation(group, t);
 }
 
-TokenizerData read_tokenizer(hid_t file, const std::string& path) {
+TokenizerData read_tokenizer(hid_t file, const std::string& path, std::uint64_t body) {
   if (!h5::exists(file, place)) misfit(path, place, "the tokenizer is missing");
   const h5::Id group = h5::open_group(file, place);
   const Attributes attributes(group, path, place);
-  const TokenizerReader reader(group, path);
+  const TokenizerReader reader(group, path, body);
   TokenizerData t;
   std::string kind;
   attributes.get("kind", kind);

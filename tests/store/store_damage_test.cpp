@@ -89,7 +89,7 @@ void remove_attribute(hid_t file, const char* object, const char* name) {
   CHECK(H5Adelete_by_name(file, object, name, H5P_DEFAULT) >= 0);
 }
 
-enum class Layout { contiguous, chunked };
+enum class Layout { contiguous, chunked, unwritten };
 
 void replace_dataset(hid_t file, const char* path, hid_t type, std::vector<hsize_t> dims, Layout layout) {
   CHECK(H5Ldelete(file, path, H5P_DEFAULT) >= 0);
@@ -162,7 +162,7 @@ TEST_CASE("a file that contradicts itself is refused by name") {
   const auto without = [](const char* object, const char* name) {
     return [=](hid_t f) { remove_attribute(f, object, name); };
   };
-  const auto word = [](const char* object, const char* name, const char* value) {
+  const auto word = [](const char* object, const char* name, const std::string& value) {
     return [=](hid_t f) { put_word(f, object, name, value); };
   };
   const auto number = [](const char* group, const char* name, std::int64_t value) {
@@ -175,6 +175,8 @@ TEST_CASE("a file that contradicts itself is refused by name") {
       {number("/", "format_version", 2), {"newer tsrun", "format version 2"}},
       {number("/", "format_version", 0), {"format version 0"}},
       {word("/", "format", "something else"), {"not a tsrun model"}},
+      {word("/", "format", "\x1b[31m\xff"), {"not a tsrun model", "\\x1b[31m\\xff"}},
+      {word("/", "format", std::string(1000, 'a')), {"not a tsrun model", "aaa..."}},
       {without("/", "format"), {"attribute format is missing"}},
       {gone("/config"), {"configuration is missing"}},
       {without("/config", "rope_base"), {"/config", "rope_base is missing"}},
@@ -192,6 +194,8 @@ TEST_CASE("a file that contradicts itself is refused by name") {
       {word("/tokenizer", "kind", "wordpiece"), {"wordpiece"}},
       {dataset("/tokenizer/types", H5T_STD_U8LE, {3}), {"one type per token"}},
       {dataset("/tokenizer/tokens.offsets", H5T_STD_U64LE, {0}), {"offsets"}},
+      {dataset("/tokenizer/tokens", H5T_STD_U8LE, {hsize_t{1} << 29}, Layout::unwritten), {"not all in the file"}},
+      {dataset("/tokenizer/tokens", H5T_STD_U8LE, {hsize_t{1} << 31}, Layout::unwritten), {"not a list"}},
       {gone("/layers/1/attn_o"), {"/layers/1/attn_o", "missing"}},
       {gone("/layers/1"), {"/layers/1/attn_norm", "missing"}},
       {gone("/embed"), {"/embed", "missing"}},
