@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <set>
 #include <string_view>
 
 namespace tsrun {
@@ -15,8 +16,9 @@ constexpr std::string_view end_names[] = {"<|im_end|>",      "<|eot_id|>",    "<
 
 void gather_ends(TokenizerData& data, const std::vector<std::int32_t>& others) {
   std::vector<std::int32_t>& ends = data.ends;
-  const auto add = [&ends](std::int32_t id) {
-    if (std::find(ends.begin(), ends.end(), id) == ends.end()) ends.push_back(id);
+  std::set<std::int32_t> known(ends.begin(), ends.end());
+  const auto add = [&](std::int32_t id) {
+    if (known.insert(id).second) ends.push_back(id);
   };
   if (data.eos) add(*data.eos);
   for (const std::int32_t id : others) add(id);

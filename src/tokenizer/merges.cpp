@@ -22,6 +22,10 @@ struct Candidate {
 // Beyond so many a queue is faster than looking through all of them for each merge.
 constexpr std::size_t few = 32;
 
+// Of merges that follow from scores: a token is cut everywhere, which takes the square of its length.
+constexpr std::size_t longest_merged = 1024;
+constexpr std::size_t most_merges = std::size_t{1} << 24U;
+
 std::int64_t number(std::size_t n) { return static_cast<std::int64_t>(n); }
 
 std::string_view first_character(std::string_view text) { return text.substr(0, character_size(text[0])); }
@@ -35,7 +39,7 @@ std::string_view last_character(std::string_view text) {
 }  // namespace
 
 Merges::Merges(const TokenizerData& data, const IdOf& id_of, const std::string& where) {
-  if (data.merges.empty() && !data.scores.empty()) read_scores(data, id_of);
+  if (data.merges.empty() && !data.scores.empty()) read_scores(data, id_of, where);
   else read_list(data, id_of, where);
   find_joints(data, id_of);
 }
@@ -63,7 +67,7 @@ void Merges::read_list(const TokenizerData& data, const IdOf& id_of, const std::
   }
 }
 
-void Merges::read_scores(const TokenizerData& data, const IdOf& id_of) {
+void Merges::read_scores(const TokenizerData& data, const IdOf& id_of, const std::string& where) {
   struct Found {
     std::int32_t left, right, id;
   };
@@ -74,6 +78,9 @@ void Merges::read_scores(const TokenizerData& data, const IdOf& id_of) {
   std::vector<Found> found;
   for (const auto& [text, id] : id_of) {
     if (text.empty() || !in_use(id)) continue;
+    if (text.size() > longest_merged || found.size() > most_merges)
+      contradiction(tsrun::text("the token \"", shown(text), "\" is absurdly long, or has too many others in it"), where,
+                    {{"id", std::int64_t{id}}, {"bytes", number(text.size())}, {"longest", number(longest_merged)}});
     for (std::size_t cut = character_size(text[0]); cut < text.size(); cut += character_size(text[cut])) {
       const auto left = id_of.find(text.substr(0, cut)), right = id_of.find(text.substr(cut));
       if (left != id_of.end() && right != id_of.end() && in_use(left->second) && in_use(right->second))

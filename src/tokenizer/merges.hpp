@@ -27,7 +27,7 @@ class Merges {
 
  private:
   void read_list(const TokenizerData& data, const IdOf& id_of, const std::string& where);
-  void read_scores(const TokenizerData& data, const IdOf& id_of);
+  void read_scores(const TokenizerData& data, const IdOf& id_of, const std::string& where);
   void find_joints(const TokenizerData& data, const IdOf& id_of);
   // Both merge id[0..n) in place, and return how many are left.
   std::size_t merge_few(std::int32_t* id, std::size_t n) const;

@@ -12,6 +12,10 @@ namespace {
 using Kind = TextStep::Kind;
 using Matches = TextStep::Matches;
 
+// Far beyond what tokenizers do to a text; each step works on what the one before it made.
+constexpr std::size_t most_steps = 64, longest_pattern = 16 * 1024, longest_text = 1024;
+constexpr double most_growth = 64;
+
 struct Part {
   std::string_view text;
   bool matched;
@@ -80,9 +84,31 @@ std::vector<Part> pieces_of(const std::vector<Part>& parts, Matches matches) {
   return kept;
 }
 
+void require_bounded(const std::vector<TextStep>& steps, const std::string& where) {
+  const auto absurd = [&where](const char* what, std::size_t found, std::size_t most) {
+    refuse({.what = what, .where = where,
+            .numbers = {{"found", static_cast<std::int64_t>(found)}, {"most", static_cast<std::int64_t>(most)}},
+            .next = "convert the model again from an undamaged file"});
+  };
+  if (steps.size() > most_steps)
+    absurd("the tokenizer rewrites and cuts texts in absurdly many steps", steps.size(), most_steps);
+  double growth = 1;
+  for (const TextStep& step : steps) {
+    const std::size_t most = step.kind == Kind::split ? longest_pattern : longest_text;
+    const std::size_t longer = std::max(step.text.size(), step.other.size());
+    if (longer > most) absurd("a step of the tokenizer is absurdly long", longer, most);
+    if (step.kind != Kind::replace || step.text.empty()) continue;
+    growth *= std::max(1.0, static_cast<double>(step.other.size()) / static_cast<double>(step.text.size()));
+    if (growth > most_growth)
+      absurd("the tokenizer makes texts absurdly many times as long", static_cast<std::size_t>(growth),
+             static_cast<std::size_t>(most_growth));
+  }
+}
+
 }  // namespace
 
 TextSteps::TextSteps(const std::vector<TextStep>& steps, const std::string& where) {
+  require_bounded(steps, where);
   for (const TextStep& step : steps) {
     if (has_letters_ && step.kind != Kind::split)
       refuse({.what = "the tokenizer rewrites letters that stand for bytes", .where = where,

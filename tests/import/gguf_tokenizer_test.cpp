@@ -153,6 +153,13 @@ TEST_CASE("ends are gathered once each from ids and names") {
   CHECK(t.pad == 3);
   image.i32s("tokenizer.ggml.token_type", {1, 1, 1, 1, 1, 1, 1, 1});  // a name alone ends nothing
   CHECK(tokenizer_of(image).ends == std::vector<std::int32_t>{1, 4});
+  // So many of one name would take many minutes if each were held against all others.
+  std::vector<std::string> tokens(1'500'000, "<|im_end|>");
+  image.strings("tokenizer.ggml.tokens", tokens);
+  image.i32s("tokenizer.ggml.token_type", std::vector<std::int32_t>(tokens.size(), 3));
+  image.drop("tokenizer.ggml.eot_token_id");
+  image.drop("tokenizer.ggml.eom_token_id");
+  CHECK(tokenizer_of(image).ends.size() == 8);  // the others have no row
 }
 
 TEST_CASE("ids outside the vocabulary and lists that contradict each other are refused") {

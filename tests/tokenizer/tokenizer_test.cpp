@@ -35,6 +35,12 @@ TokenizerData tiny() {
   return d;
 }
 
+std::string times(const char* part, int n) {
+  std::string all;
+  for (int i = 0; i < n; ++i) all += part;
+  return all;
+}
+
 void check_refused(const TokenizerData& data, const char* word) {
   try {
     const Tokenizer t(data, "model.h5");
@@ -174,6 +180,34 @@ TEST_CASE("data that says a thing twice, or half of it, is refused with its ids"
   d = tiny();
   d.tokens[260] = "\x82";  // would cut characters in two
   check_refused(d, "UTF-8");
+}
+
+TEST_CASE("steps that would make a text without bounds are refused before there is a text") {
+  const auto with = [](std::vector<TextStep> steps) {
+    TokenizerData d = tiny();
+    d.normalizer = std::move(steps);
+    return d;
+  };
+  const TextStep doubles = {.kind = Kind::replace, .text = "a", .other = "aa"}, nfc = {.kind = Kind::nfc};
+  CHECK(Tokenizer(with(std::vector<TextStep>(3, doubles)), "").encode("a").size() == 8);
+  check_refused(with(std::vector<TextStep>(40, doubles)), "many times as long");
+  CHECK(Tokenizer(with(std::vector<TextStep>(64, nfc)), "").encode("ab") == Ids{256});
+  check_refused(with(std::vector<TextStep>(100000, nfc)), "absurdly many steps (found 100000, most 64)");
+  check_refused(with({{.kind = Kind::prepend, .text = std::string(2000, 'a')}}), "absurdly long");
+  TokenizerData d = tiny();
+  d.pre_tokenizer = {{.text = times("(?:a|b)", 10000)}};
+  check_refused(d, "absurdly long");
+}
+
+TEST_CASE("tokens of which too many others are parts are refused where merges follow from them") {
+  TokenizerData d;
+  d.kind = TokenizerKind::sentencepiece;
+  d.tokens = {"a", std::string(1024, 'a')};
+  d.types.assign(2, TokenType::normal);
+  d.scores.assign(2, -1);
+  CHECK(Tokenizer(d, "").encode("aa") == Ids{0, 0});
+  d.tokens[1] = std::string(5 << 20, 'a');  // cut everywhere, this takes hours
+  check_refused(d, "absurdly long");
 }
 
 TEST_CASE("a pattern is read as Oniguruma reads it, or refused") {
