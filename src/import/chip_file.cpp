@@ -34,6 +34,12 @@ class Fields {
     if (value == 0) wrong(name, "a number above 0");
     return value;
   }
+  int whole(const char* name, int least, int most) const {
+    const Json& value = at(name);
+    if (!value.is_number_integer() || value.get<double>() < least || value.get<double>() > most)
+      wrong(name, text("a whole number from ", least, " to ", most));
+    return value.get<int>();
+  }
   bool yes(const char* name) const {
     if (!at(name).is_boolean()) wrong(name, "true or false");
     return at(name).get<bool>();
@@ -115,7 +121,7 @@ Chip read_chip(const std::string& path) {
   c.efficiency = file.positive("efficiency");
   c.passes = file.at_least("passes", 0);
   c.pass_s = file.at_least("pass_s", 0);
-  c.activation_bytes = static_cast<int>(file.positive("activation_bytes"));
+  c.activation_bytes = file.whole("activation_bytes", 1, 8);
   c.wrap = file.one_of<Wrap>(
       "wrap",
       {{"never", Wrap::never}, {"always", Wrap::always}, {"all_axes_multiple_of_4", Wrap::all_axes_multiple_of_4}});

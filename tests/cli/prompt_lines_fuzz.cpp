@@ -14,7 +14,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   } catch (const tsrun::Error& error) {
     if (error.exit() != tsrun::Exit::request) std::abort();
     for (const char* c = error.what(); *c != '\0'; ++c)
-      if (*c < 0x20 || *c == 0x7f) std::abort();  // not safe on a terminal
+      if (static_cast<unsigned char>(*c) < 0x20 || *c == 0x7f) std::abort();  // not safe on a terminal
   }
   return 0;
 }

@@ -95,6 +95,8 @@ TEST_CASE("a field that is missing or wrong is named") {
   CHECK(names(changed([](Json& c) { c["flops"]["bf16"] = 0; }), {"flops", "bf16", "above 0"}));
   CHECK(names(changed([](Json& c) { c["memory_bytes"] = -1; }), {"memory_bytes", "-1"}));
   CHECK(names(changed([](Json& c) { c["alpha_s"] = "fast"; }), {"alpha_s", "fast"}));
+  for (const double bytes : {0.0, 0.5, -1.0, 9.0, 1e300})
+    CHECK(names(changed([=](Json& c) { c["activation_bytes"] = bytes; }), {"activation_bytes", "from 1 to 8"}));
   CHECK(names(changed([](Json& c) { c["wrap"] = "sometimes"; }), {"wrap", "sometimes", "all_axes_multiple_of_4"}));
   CHECK(names(changed([](Json& c) { c["program"]["kv"] = 3; }), {"program", "kv"}));
   CHECK(names(changed([](Json& c) { c["schedules"]["overlap"] = {"w"}; }), {"schedules", "overlap"}));

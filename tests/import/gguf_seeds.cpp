@@ -46,6 +46,15 @@ GgufImage with_everything() {
   return image;
 }
 
+GgufImage with_scores() {
+  GgufImage image = shrunk(small_llama());
+  image.string("tokenizer.ggml.model", "llama");
+  Image scores = GgufImage::array_head(GgufKind::f32, 8);
+  for (int i = 0; i < 8; ++i) put(scores, -0.5F * static_cast<float>(i));
+  image.set({"tokenizer.ggml.scores", GgufKind::array, scores});
+  return image;
+}
+
 // ffn_down, [32][256], in any type.
 GgufImage with_type(const GgmlType& type) {
   GgufImage image = small_palm();
@@ -93,6 +102,7 @@ int main(int argc, char** argv) {
   std::filesystem::create_directories(folder);
   write(folder / "llama", shrunk(small_llama()));
   write_header(folder / "llama.header", small_llama().header());
+  write_header(folder / "scores.header", with_scores().header());
   write_header(folder / "command-r.header", small_command_r().header());
   write_header(folder / "palm.header", small_palm().header());
   write(folder / "everything", with_everything());  // whole: zeros are no rotary divisors
