@@ -140,9 +140,14 @@ Id open_dataset(hid_t at, const std::string& path) {
 }
 
 bool exists(hid_t at, const std::string& path) {
+  const auto leads = [at](const std::string& link) {
+    H5L_info_t info{};
+    return H5Lexists(at, link.c_str(), H5P_DEFAULT) > 0 && H5Lget_info(at, link.c_str(), &info, H5P_DEFAULT) >= 0 &&
+           info.type == H5L_TYPE_HARD;
+  };
   for (std::size_t slash = path.find('/', 1); slash != std::string::npos; slash = path.find('/', slash + 1))
-    if (H5Lexists(at, path.substr(0, slash).c_str(), H5P_DEFAULT) <= 0) return false;
-  return path == "/" || H5Lexists(at, path.c_str(), H5P_DEFAULT) > 0;
+    if (!leads(path.substr(0, slash))) return false;
+  return path == "/" || leads(path);
 }
 
 }  // namespace tsrun::h5

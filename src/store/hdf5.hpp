@@ -62,7 +62,7 @@ Id create_group(hid_t at, const std::string& path);
 Id create_dataset(hid_t at, const std::string& path, hid_t type, const std::vector<hsize_t>& dims);
 Id open_group(hid_t at, const std::string& path);
 Id open_dataset(hid_t at, const std::string& path);
-// Every link of the path exists.
+// Every link of the path exists, and leads to an object of this very file.
 bool exists(hid_t at, const std::string& path);
 
 }  // namespace tsrun::h5

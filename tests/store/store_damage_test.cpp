@@ -210,6 +210,16 @@ TEST_CASE("a file that contradicts itself is refused by name") {
          H5Gclose(H5Gcreate2(f, "/embed", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
        },
        {"cannot open /embed", "HDF5"}},
+      {[](hid_t f) {  // would read what another file says
+         H5Ldelete(f, "/embed", H5P_DEFAULT);
+         H5Lcreate_external("other.h5", "/embed", f, "/embed", H5P_DEFAULT, H5P_DEFAULT);
+       },
+       {"/embed", "missing"}},
+      {[](hid_t f) {
+         H5Lmove(f, "/tokenizer", f, "/elsewhere", H5P_DEFAULT, H5P_DEFAULT);
+         H5Lcreate_soft("/elsewhere", f, "/tokenizer", H5P_DEFAULT, H5P_DEFAULT);
+       },
+       {"/tokenizer", "missing"}},
       {word("/embed", "dtype", "fp4"), {"/embed", "fp4"}},
       {word("/embed", "dtype", "bf16"), {"/embed", "element type"}},
       {word("/embed", "dtype", "int8"), {"/embed"}},
