@@ -1,7 +1,5 @@
 #include "bpe.hpp"
 
-#include <algorithm>
-
 #include "letters.hpp"
 #include "utf8.hpp"
 
@@ -44,8 +42,10 @@ void ByteLevelBpe::begin(std::string_view piece, std::vector<std::int32_t>& ids)
 }
 
 CharacterBpe::CharacterBpe(const TokenizerData& data, const IdOf& id_of, const std::string& where)
-    : Bpe(data, id_of, where), of_byte_(byte_tokens(id_of)), fuse_unknown_(data.fuse_unknown) {
-  byte_fallback_ = data.byte_fallback && std::find(of_byte_.begin(), of_byte_.end(), -1) == of_byte_.end();
+    : Bpe(data, id_of, where),
+      of_byte_(byte_tokens(id_of)),
+      byte_fallback_(data.byte_fallback),
+      fuse_unknown_(data.fuse_unknown) {
   for (const auto& [text, id] : id_of) {
     const TokenType type = data.types[static_cast<std::size_t>(id)];
     if (type == TokenType::control || type == TokenType::unknown || type == TokenType::byte) continue;
@@ -63,8 +63,8 @@ void CharacterBpe::begin(std::string_view piece, std::vector<std::int32_t>& ids)
     const std::string_view bytes = piece.substr(first, at - first);
     if (found != of_character_.end()) {
       ids.push_back(found->second);
-    } else if (byte_fallback_) {
-      for (const char byte : bytes) ids.push_back(of_byte_[static_cast<unsigned char>(byte)]);
+    } else if (byte_fallback_ && append_bytes(bytes, of_byte_, ids)) {
+      continue;
     } else if (unknown_ < 0) {
       throw LackedCharacter{std::string(bytes)};
     } else if (!fuse_unknown_ || ids.size() == from || ids.back() != unknown_) {

@@ -58,8 +58,8 @@ class CharacterBpe final : public Bpe {
   void begin(std::string_view piece, std::vector<std::int32_t>& ids) const override;
 
   std::unordered_map<char32_t, std::int32_t> of_character_;
-  std::array<std::int32_t, 256> of_byte_{};  // <0x00>..<0xFF>
-  bool byte_fallback_, fuse_unknown_;
+  const std::array<std::int32_t, 256> of_byte_;  // <0x00>..<0xFF>
+  const bool byte_fallback_, fuse_unknown_;
 };
 
 }  // namespace tsrun

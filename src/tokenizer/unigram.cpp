@@ -25,7 +25,7 @@ Unigram::Unigram(const TokenizerData& data, const IdOf& id_of)
       unknown_score_(*std::min_element(scores_.begin(), scores_.end()) - penalty),
       unknown_(unknown_token(data)),
       of_byte_(byte_tokens(id_of)),
-      byte_fallback_(data.byte_fallback && std::find(of_byte_.begin(), of_byte_.end(), -1) == of_byte_.end()) {}
+      byte_fallback_(data.byte_fallback) {}
 
 std::vector<Unigram::Step> Unigram::best_steps(std::string_view piece) const {
   std::vector<Step> steps(piece.size() + 1);
@@ -48,13 +48,9 @@ std::vector<Unigram::Step> Unigram::best_steps(std::string_view piece) const {
 }
 
 void Unigram::append_unknown(std::string_view text, std::vector<std::int32_t>& ids) const {
-  if (byte_fallback_) {
-    for (const char byte : text) ids.push_back(of_byte_[static_cast<unsigned char>(byte)]);
-  } else if (unknown_ >= 0) {
-    ids.push_back(unknown_);
-  } else {
-    throw LackedCharacter{std::string(text.substr(0, character_size(text[0])))};
-  }
+  if (byte_fallback_ && append_bytes(text, of_byte_, ids)) return;
+  if (unknown_ < 0) throw LackedCharacter{std::string(text.substr(0, character_size(text[0])))};
+  ids.push_back(unknown_);
 }
 
 void Unigram::encode(std::string_view piece, std::vector<std::int32_t>& ids) const {

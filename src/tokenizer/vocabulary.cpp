@@ -1,5 +1,8 @@
 #include "vocabulary.hpp"
 
+#include <algorithm>
+#include <iterator>
+
 #include "tsrun/core/text.hpp"
 #include "utf8.hpp"
 
@@ -32,6 +35,13 @@ std::array<std::int32_t, 256> byte_tokens(const IdOf& id_of) {
     ids[b] = found != id_of.end() ? found->second : -1;
   }
   return ids;
+}
+
+bool append_bytes(std::string_view text, const std::array<std::int32_t, 256>& of_byte, std::vector<std::int32_t>& ids) {
+  const auto id = [&of_byte](char byte) { return of_byte[static_cast<unsigned char>(byte)]; };
+  if (std::any_of(text.begin(), text.end(), [&](char byte) { return id(byte) < 0; })) return false;
+  std::transform(text.begin(), text.end(), std::back_inserter(ids), id);
+  return true;
 }
 
 std::int32_t unknown_token(const TokenizerData& data) {

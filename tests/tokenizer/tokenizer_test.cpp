@@ -326,6 +326,11 @@ TEST_CASE("SentencePiece's BPE merges what is most probable, and falls back to b
   CHECK(bytes == Ids{2, 8 + 0xc3, 8 + 0xa9});
   CHECK(Tokenizer(d, "").decode(bytes) == "\u00e9");
   CHECK(Tokenizer(d, "").encode("<0x41>").size() == 7);  // no token where it is text
+  d.tokens[8 + 9] = "\t";  // as in Gemma 2: one byte is a character in its own right
+  d.types[8 + 9] = TokenType::normal;
+  CHECK(Tokenizer(d, "").encode("\t\u00e9") == Ids{2, 8 + 9, 8 + 0xc3, 8 + 0xa9});
+  d.tokens[8 + 0xa9] = "other";
+  CHECK(Tokenizer(d, "").encode("\u00e8\u00e9") == Ids{2, 8 + 0xc3, 8 + 0xa8, 0});
   d.scores[3] = std::numeric_limits<double>::quiet_NaN();
   check_refused(d, "score");
 }
@@ -341,8 +346,12 @@ TEST_CASE("unigram takes the most probable division") {
   CHECK(Tokenizer(d, "").encode("abb") == Ids{1, 5});
   CHECK(Tokenizer(d, "").encode("ab") == Ids{3});
   CHECK(Tokenizer(d, "").encode("xyab\u00e9") == Ids{0, 3, 0});
+  d.byte_fallback = true;
+  d.tokens[4] = "<0x78>";
+  CHECK(Tokenizer(d, "").encode("xx") == Ids{4, 4});
+  CHECK(Tokenizer(d, "").encode("xxy") == Ids{0});  // neighbours are one text, of whose bytes one is not there
   d.unknown.reset();
-  CHECK_THROWS_AS(Tokenizer(d, "").encode("x"), Error);
+  CHECK_THROWS_AS(Tokenizer(d, "").encode("y"), Error);
   d.scores.pop_back();
   check_refused(d, "scores 5");
 }
