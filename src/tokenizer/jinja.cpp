@@ -15,6 +15,7 @@ using Kind = Node::Kind;
 constexpr std::size_t longest_source = 64 * 1024;  // bounds how deep its values can nest, too
 constexpr std::int64_t most_steps = 2'000'000;  // a thousand characters that are copied are a step
 constexpr int deepest_run = 1000;  // values and statements inside of each other, through all macros
+constexpr int deepest_value = 50;
 
 constexpr std::string_view functions[] = {"raise_exception", "namespace", "strftime_now", "range"};
 
@@ -76,7 +77,9 @@ class Runner {
   Value call_function(const std::string& name, const Arguments& arguments);
   Value call_macro(const Node& macro, const Arguments& arguments);
   Value dict_of(const Node& node);
-  Value space_of(const Arguments& arguments) const;
+  Value range(const Arguments& arguments);
+  void require_shallow(const Value& value, int depth = 0);
+  Value space_of(const Arguments& arguments);
   Arguments arguments_of(const Node& node);
   std::string date(const std::string& format) const;
 
@@ -154,10 +157,16 @@ Flow Runner::execute_loop(const Node& node) {
   return all.empty() && node.children.size() > 3 ? execute(*node.children[3]) : Flow::on;
 }
 
-// What a namespace may hold: one that held itself would never be let go.
-void require_simple(const Value& value) {
-  if (value.list() || value.dict() || value.space())
-    throw Fault{"a namespace that holds " + std::string(value.kind()) + " is not read"};
+// What a namespace may hold: no other, for one that held itself would never be let go; and nothing that nests deeply,
+// for a loop can put a list into itself at every turn, and what nests is let go by recursion.
+void Runner::require_shallow(const Value& value, int depth) {
+  spend();
+  if (value.space()) throw Fault{"a namespace that holds a namespace is not read"};
+  if (depth > deepest_value) throw Fault{"a namespace holds too deep a value"};
+  if (value.list())
+    for (const Value& each : *value.list()) require_shallow(each, depth + 1);
+  if (value.dict())
+    for (const auto& [key, each] : *value.dict()) require_shallow(each, depth + 1);
 }
 
 void Runner::execute_set(const Node& node) {
@@ -169,7 +178,7 @@ void Runner::execute_set(const Node& node) {
   Node name{.kind = Kind::name, .line = node.line, .text = node.names[0]};
   Namespace* const space = of_name(name).space();
   if (space == nullptr) throw Fault{"an attribute is set of what is no namespace"};
-  require_simple(value);
+  require_shallow(value);
   for (auto& [known, held] : space->values)
     if (known == node.names[1]) return void(held = std::move(value));
   space->values.emplace_back(node.names[1], std::move(value));
@@ -297,11 +306,21 @@ Value Runner::call_function(const std::string& name, const Arguments& arguments)
   if (name == "namespace") return space_of(arguments);
   if (name == "strftime_now") return date(arguments.text(0));
   if (name != "range") throw Fault{"the function \"" + name + "\" is not read"};
-  const bool from_zero = arguments.size() < 2;
-  const Value first = from_zero ? Value(std::int64_t{0}) : arguments.at(0), end = arguments.at(from_zero ? 0 : 1);
-  if (!first.integer() || !end.integer() || arguments.size() > 2) throw Fault{"a range is not of two numbers"};
+  return range(arguments);
+}
+
+Value Runner::range(const Arguments& arguments) {
+  const auto number = [&](std::size_t place) {
+    const Value value = arguments.at(place);
+    constexpr std::int64_t most = 1'000'000'000;
+    if (!value.integer() || std::abs(*value.integer()) > most) throw Fault{"a range is not of numbers"};
+    return *value.integer();
+  };
+  const std::int64_t first = arguments.size() < 2 ? 0 : number(0), end = number(arguments.size() < 2 ? 0 : 1);
+  const std::int64_t step = arguments.size() < 3 ? 1 : number(2);
+  if (step == 0 || arguments.size() > 3) throw Fault{"a range has no step"};
   List all;
-  for (std::int64_t i = *first.integer(); i < *end.integer(); ++i) {
+  for (std::int64_t i = first; step > 0 ? i < end : i > end; i += step) {
     spend();
     all.emplace_back(i);
   }
@@ -323,11 +342,11 @@ Value Runner::call_macro(const Node& macro, const Arguments& arguments) {
   return text;
 }
 
-Value Runner::space_of(const Arguments& arguments) const {
+Value Runner::space_of(const Arguments& arguments) {
   auto space = std::make_shared<Namespace>();
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     if (arguments.names[i].empty()) throw Fault{"a namespace holds a value without a name"};
-    require_simple(arguments.values[i]);
+    require_shallow(arguments.values[i]);
     space->values.emplace_back(arguments.names[i], arguments.values[i]);
   }
   return space;

@@ -98,7 +98,10 @@ NodePtr Expressions::primary() {
   }
   if (token.kind == Token::Kind::sign && token.text == "(") {
     NodePtr inside = expression();
-    if (is_sign(",")) fault("a tuple is not read");
+    if (take_sign(",")) {  // a tuple: nothing that a template does with one tells it from a list
+      NodePtr tuple = node_of(Kind::list, "", std::move(inside));
+      return sequence(std::move(tuple), ")");
+    }
     expect_sign(")");
     return inside;
   }

@@ -103,14 +103,34 @@ std::string replaced(const std::string& text, const std::string& from, const std
   return out;
 }
 
-List split(const std::string& text, const std::string& separator) {
+// At most `most` times, counted from the left; always where that is below 0.
+List split(const std::string& text, const std::string& separator, std::int64_t most) {
   if (separator.empty()) throw Fault{"a text is split at nothing"};
   List parts;
   std::size_t at = 0;
-  for (std::size_t found; (found = find_in(text, separator, at)) != std::string::npos; at = found + separator.size())
+  for (std::size_t found; (most < 0 || std::ssize(parts) < most) &&
+                          (found = find_in(text, separator, at)) != std::string::npos;
+       at = found + separator.size())
     append(parts, text.substr(at, found - at));
   append(parts, text.substr(at));
   return parts;
+}
+
+// "<{}>".format(x): a place for each argument.
+std::string formatted(const std::string& text, const Arguments& arguments) {
+  std::string out;
+  std::size_t next = 0;
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    if (text[at] != '{' && text[at] != '}') {
+      out += text[at];
+    } else if (text.compare(at, 2, "{}") == 0 && next < arguments.size() && arguments.names[next].empty()) {
+      out += arguments.at(next++).text();
+      ++at;
+    } else {
+      unread("the format", text);
+    }
+  }
+  return out;
 }
 
 List items_of(const Dict& dict) {
@@ -141,6 +161,7 @@ std::string joined(const Value& list, const std::string& separator) {
 // selectattr("role", "equalto", "user"): those elements whose attribute passes the test, or is true.
 List selected(const Value& list, const Arguments& arguments, bool wanted) {
   List out;
+  if (!list.truth()) return out;  // nothing, none: as Jinja has it
   const Arguments rest{{arguments.at(2)}, {""}};
   const std::string name = arguments.text(0), test = arguments.size() > 1 ? arguments.text(1) : "";
   const List all = elements_of(list);
@@ -156,6 +177,7 @@ List selected(const Value& list, const Arguments& arguments, bool wanted) {
 
 List attributes_of(const Value& list, const std::string& name) {
   List out;
+  if (!list.truth()) return out;
   for (const Value& each : elements_of(list)) {
     const Value* const found = each.find(name);
     out.push_back(found ? *found : Value());
@@ -281,7 +303,9 @@ Value call_method(const Value& of, std::string_view name, const Arguments& argum
   if (name == "rstrip") return stripped(text, arguments.at(0), Ends::last);
   if (name == "startswith") return text.starts_with(arguments.text(0));
   if (name == "endswith") return text.ends_with(arguments.text(0));
-  if (name == "split" && arguments.size() == 1) return split(text, arguments.text(0));
+  if (name == "split" && arguments.size() > 0)
+    return split(text, arguments.text(0), arguments.size() > 1 ? integer_of(arguments.at(1, "maxsplit")) : -1);
+  if (name == "format") return formatted(text, arguments);
   if (name == "replace" && arguments.size() == 2) return replaced(text, arguments.text(0), arguments.text(1));
   if (name == "upper") return upper(text);
   if (name == "lower") return lower(text);
@@ -294,6 +318,7 @@ Value apply_filter(const Value& to, std::string_view name, const Arguments& argu
   if (name == "trim") return stripped(to.text(), arguments.at(0, "chars"), Ends::both);
   if (name == "length" || name == "count") return length_of(to);
   if (name == "string") return to.text();
+  if (name == "int" && (to.integer() || to.boolean())) return integer_of(to);
   if (name == "safe") return to;
   if (name == "upper") return upper(to.text());
   if (name == "lower") return lower(to.text());

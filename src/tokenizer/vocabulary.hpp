@@ -21,8 +21,8 @@ IdOf ids_by_text(const TokenizerData& data, const std::string& where);
 // The tokens <0x00>..<0xFF>, -1 for those that are not there.
 std::array<std::int32_t, 256> byte_tokens(const IdOf& id_of);
 
-// Appends the tokens of the bytes of a text; nothing, and false, if one of them has none. Gemma 2 has 255: what would be
-// <0x09> is the character itself.
+// Appends the tokens of the bytes of a text; nothing, and false, if one of them has none. Gemma 2 has 255: what would
+// be <0x09> is the character itself.
 bool append_bytes(std::string_view text, const std::array<std::int32_t, 256>& of_byte, std::vector<std::int32_t>& ids);
 
 // The token for what the vocabulary lacks, -1 if there is none. A control token would be read as an order.

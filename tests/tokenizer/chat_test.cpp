@@ -88,6 +88,9 @@ TEST_CASE("a template that takes without end is stopped") {
   refuses(times("{{ 1 }}", 20000), "long");
   CHECK(rendered(times("{% set x = [x] %}", 2000)) == "");
   refuses("{% set ns = namespace(a=1) %}{% set ns.a = [ns] %}", "namespace");
+  refuses("{% set ns = namespace(a=[]) %}{% for i in range(100) %}{% set ns.a = [ns.a] %}{% endfor %}", "deep");
+  refuses(times("{% set x = [x, x] %}", 45) + "{% set ns = namespace(x=x) %}", "steps");
+  refuses("{% for i in range(9, 0, 0) %}{% endfor %}", "step");
 }
 
 TEST_CASE("a template that makes much of little is stopped before it has it") {

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Makes what chat_test compares with: templates of our own, each in the manner of a family and together with all of
-Jinja that tsrun reads, ten conversations, and what `transformers` writes of them. The file here is of 5.23.0.
+Jinja that tsrun reads, ten conversations, and what `transformers` writes of them. The file here is of 5.24.0.
 
     python3 make_chats.py              chats.json beside this script
     python3 make_chats.py MODEL...     NAME.chats for tokenizer_models_test beside each Hugging Face folder NAME or file
@@ -159,6 +159,10 @@ EVERYTHING = """\
 {% set total = 0 %}{% for i in range(1, 4) %}{% set total = total + i %}{{ total }}{% endfor %}{{ total }} {{ loop is defined }}
 {% generation %}said{% endgeneration %}{{ messages[0].get('content', '?')[0] if messages[0].content }}{{ messages[0].nothing | default }}
 {{- '' if not add_generation_prompt }}
+{% set seen = namespace(all=[], by={'n': [0]}) %}{% for m in messages %}{% set seen.all = seen.all + [m.role] %}{% endfor %}
+{{ seen.all | join('+') }} {{ seen.by.n[0] }} {{ 'user' in ('user', 'tool') }} {{ (1, 2) | length }} {{ ('a',) | first }}
+{% for i in range(messages | length - 1, -1, -2) %}{{ i }}{% endfor %} {{ 'a:b:c'.split(':', 1) | last }} {{ true | int + 4 }}
+{{ '<{}|{}>'.format('x', 1) }} {{ none | selectattr('type') | list | length }} {{ nothing | map(attribute='a') | list | length }}
 """
 
 TEMPLATES = {
