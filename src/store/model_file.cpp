@@ -141,21 +141,24 @@ void ModelFile::State::open(std::string path) {
   }
 }
 
-// One whole span, checked.
+// Whole spans, read at once, each checked.
 void ModelFile::State::read(const Stream& stream, std::int64_t begin, std::span<std::byte> out) {
-  file.read(stream.offset + static_cast<std::uint64_t>(begin), out);
-  const std::int64_t span = begin / span_bytes;
-  const std::uint32_t stored = stream.crcs[static_cast<std::size_t>(span)];
-  const std::uint32_t found = crc32c(out);
-  if (found == stored) return;
-  refuse({.what = "the tensor's data is damaged",
-          .where = text(file.path, ": ", stream.part.path),
-          .numbers = {{"span", span},
-                      {"of", spans_of(stream.part.bytes())},
-                      {"at byte", static_cast<std::int64_t>(stream.offset) + begin},
-                      {"CRC-32C stored", static_cast<std::int64_t>(stored)},
-                      {"found", static_cast<std::int64_t>(found)}},
-          .next = "copy or convert the file again"});
+  const std::string where = text(file.path, ": ", stream.part.path);
+  file.read(stream.offset + static_cast<std::uint64_t>(begin), out, where);
+  for (; !out.empty(); out = out.subspan(std::min<std::size_t>(out.size(), span_bytes)), begin += span_bytes) {
+    const std::int64_t span = begin / span_bytes;
+    const std::uint32_t stored = stream.crcs[static_cast<std::size_t>(span)];
+    const std::uint32_t found = crc32c(out.first(std::min<std::size_t>(out.size(), span_bytes)));
+    if (found != stored)
+      refuse({.what = "the tensor's data is damaged",
+              .where = where,
+              .numbers = {{"span", span},
+                          {"of", spans_of(stream.part.bytes())},
+                          {"at byte", static_cast<std::int64_t>(stream.offset) + begin},
+                          {"CRC-32C stored", static_cast<std::int64_t>(stored)},
+                          {"found", static_cast<std::int64_t>(found)}},
+              .next = "copy or convert the file again"});
+  }
 }
 
 Unit StoredTensor::unit(int part) const {
@@ -167,8 +170,10 @@ std::vector<TensorSpan> spans_of(const StoredTensor& tensor) {
   std::vector<TensorSpan> spans;
   for (int part = 0; part < tensor.parts(); ++part) {
     const std::int64_t bytes = tensor.spec.rows * tensor.row_bytes(part);
-    for (std::int64_t begin = 0; begin < bytes; begin += span_bytes)
-      spans.push_back({&tensor, part, begin, std::min(span_bytes, bytes - begin)});
+    for (std::int64_t begin = 0, size = 0; begin < bytes; begin += size) {
+      size = bytes - begin < longest_span ? bytes - begin : span_bytes;
+      spans.push_back({&tensor, part, begin, size});
+    }
   }
   return spans;
 }
@@ -228,7 +233,7 @@ void ModelFile::verify(const std::function<void(std::int64_t, std::int64_t)>& pr
   std::int64_t done = 0;
   std::int64_t all = 0;
   for (const StoredTensor& t : tensors()) all += t.bytes();
-  std::vector<std::byte> buffer(static_cast<std::size_t>(span_bytes));
+  std::vector<std::byte> buffer(static_cast<std::size_t>(longest_span));
   for (const StoredTensor& t : tensors())
     for (const TensorSpan& span : spans_of(t)) {
       read_span(span, std::span(buffer).first(static_cast<std::size_t>(span.bytes)));

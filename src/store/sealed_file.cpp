@@ -66,7 +66,7 @@ Disk open_regular(const std::string& path, std::uint64_t& bytes) {
 
 }  // namespace
 
-void SealedFile::read(std::uint64_t offset, std::span<std::byte> out) {
+void SealedFile::read(std::uint64_t offset, std::span<std::byte> out, const std::string& where) {
   int error = 0;
   const std::size_t n = disk.read(offset, out, error);
   std::atomic_ref(bytes_read) += static_cast<std::int64_t>(n);
@@ -74,8 +74,8 @@ void SealedFile::read(std::uint64_t offset, std::span<std::byte> out) {
   const Numbers numbers = {{"at byte", static_cast<std::int64_t>(offset)},
                            {"needed", static_cast<std::int64_t>(out.size())},
                            {"read", static_cast<std::int64_t>(n)}};
-  if (error != 0) broke({.what = text("cannot read: ", system_words(error)), .where = path, .numbers = numbers});
-  refuse_file(path, "the file became shorter while it was open", numbers, get_it_again);
+  if (error != 0) broke({.what = text("cannot read: ", system_words(error)), .where = where, .numbers = numbers});
+  refuse_file(where, "the file became shorter while it was open", numbers, get_it_again);
 }
 
 SealedFile open_sealed(std::string path) {

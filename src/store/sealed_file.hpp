@@ -16,9 +16,10 @@ struct SealedFile {
   Seal seal;
   std::int64_t bytes_read = 0;
 
-  // Exactly these bytes; refuses if the file has become shorter, and ends the job if the disk fails. For any number of
-  // threads.
-  void read(std::uint64_t offset, std::span<std::byte> out);
+  // Exactly these bytes, those of `where`; refuses if the file has become shorter, and ends the job if the disk fails.
+  // For any number of threads.
+  void read(std::uint64_t offset, std::span<std::byte> out, const std::string& where);
+  void read(std::uint64_t offset, std::span<std::byte> out) { read(offset, out, path); }
 };
 
 // Refuses (exit 2) what is no whole model file, saying what it is instead.

@@ -112,6 +112,8 @@ TEST_CASE("rows come back at every edge of a span, and the spans of a tensor are
                                          {2047, 1024, DType::f32},
                                          {2048, 1024, DType::f32},
                                          {2049, 1024, DType::f32},
+                                         {1279, 1024, DType::f32},  // 1 MiB behind the first span, but for a row
+                                         {1280, 1024, DType::f32},
                                          {2100, 1025, DType::f32},
                                          {9000, 1024, DType::int4_min},
                                          {66000, 1024, DType::int8}}) {
@@ -136,7 +138,10 @@ TEST_CASE("rows come back at every edge of a span, and the spans of a tensor are
     const std::int64_t before = file.bytes_read();
     std::vector<std::byte> bytes, whole;
     for (const TensorSpan& span : spans_of(t)) {
-      CHECK((span.bytes == span_bytes || span.begin + span.bytes == t.spec.rows * t.row_bytes(span.part)));
+      const std::int64_t part_bytes = t.spec.rows * t.row_bytes(span.part);
+      CHECK((span.bytes == span_bytes || span.begin + span.bytes == part_bytes));
+      CHECK((span.bytes >= 1 << 20 || span.bytes == part_bytes));
+      CHECK(span.bytes < longest_span);
       bytes.resize(static_cast<std::size_t>(span.bytes));
       file.read_span(span, bytes);
       whole.insert(whole.end(), bytes.begin(), bytes.end());

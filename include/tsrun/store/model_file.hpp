@@ -1,8 +1,8 @@
 // Reads one model file (HDF5): its configuration, its tokenizer, and shards of its tensors.
 //
 // Every rank opens the file for itself, read-only, without locks. Opening reads and checks all that is not tensor
-// data; a tensor is read in whole spans of 4 MiB of its contiguous data, each checked against its CRC-32C before
-// anything is taken from it. Who reads which span, and hands it on, is the engine's matter.
+// data; a tensor is read in whole spans of its contiguous data, each checked against its CRC-32C before anything is
+// taken from it. Who reads which span, and hands it on, is the engine's matter.
 #pragma once
 
 #include <cstdint>
@@ -16,6 +16,7 @@
 #include "tsrun/model/config.hpp"
 #include "tsrun/model/tensors.hpp"
 #include "tsrun/model/tokenizer_data.hpp"
+#include "tsrun/store/crc32c.hpp"
 
 namespace tsrun {
 
@@ -36,15 +37,18 @@ struct StoredTensor {
   std::int64_t row_bytes(int part) const { return spec.columns / unit(part).columns * unit(part).bytes; }
 };
 
-// What is read and checked at a time: bytes [begin, begin + bytes) of one part of a tensor of the file.
+// What is read at a time: bytes [begin, begin + bytes) of one part of a tensor of the file, as one or two of the spans
+// that carry a CRC.
 struct TensorSpan {
   const StoredTensor* tensor = nullptr;
   int part = 0;
   std::int64_t begin = 0;
   std::int64_t bytes = 0;
 };
-// All of a tensor, part by part.
+// All of a tensor, part by part. Nothing is read in less than 1 MiB that is not a whole part.
 std::vector<TensorSpan> spans_of(const StoredTensor& tensor);
+// Bytes of the largest.
+inline constexpr std::int64_t longest_span = span_bytes + (std::int64_t{1} << 20);
 
 class ModelFile {
  public:
