@@ -51,19 +51,20 @@ std::optional<double> seconds_of(const Json& json) {
 }
 
 Question question_of(const Arguments& arguments, const ModelFile& file, const Plan& plan, const RunWork& run, int ranks,
-                     const std::optional<Torus>& mesh, std::int64_t memory_bytes) {
+                     const std::optional<Torus>& mesh, const RankRoom& room) {
   Question question;
   question.choices = {file.config(),
                       chips_of_run(arguments),
                       mesh ? std::vector<Torus>{*mesh} : tori_of(ranks),
                       named_layouts(),
                       {held_mostly(file, plan)},
-                      plan.kv};
+                      plan.kv,
+                      room.window};
   question.works = works_of(plan, run);
   objective_option(arguments);  // of one batch on one number of chips every objective asks for the fastest
   question.works.back().limit_s = latency_limit(arguments);
   for (Chip& chip : question.choices.chips)
-    if (memory_bytes > 0) chip.memory_bytes = static_cast<double>(memory_bytes);
+    if (room.bytes > 0) chip.memory_bytes = static_cast<double>(room.bytes);
   return question;
 }
 
@@ -92,8 +93,8 @@ std::vector<Chip> chips_of_run(const Arguments& arguments) {
 }
 
 Decision decide_run(const Arguments& arguments, const ModelFile& file, const Plan& plan, const RunWork& run, int ranks,
-                    const std::optional<Torus>& mesh, const Settled& settled, std::int64_t memory_bytes) {
-  Question question = question_of(arguments, file, plan, run, ranks, mesh, memory_bytes);
+                    const std::optional<Torus>& mesh, const Settled& settled, const RankRoom& room) {
+  Question question = question_of(arguments, file, plan, run, ranks, mesh, room);
   question.settled = settled;
   WalkLoads walks;
   Answer answer = decide(question, walks);
@@ -137,8 +138,8 @@ Decision decide_run(const Arguments& arguments, const ModelFile& file, const Pla
 
 std::vector<Decision> fastest_runs(const Arguments& arguments, const ModelFile& file, const Plan& plan,
                                    const RunWork& run, int ranks, const std::optional<Torus>& mesh,
-                                   std::int64_t memory_bytes, std::size_t count) {
-  const Question question = question_of(arguments, file, plan, run, ranks, mesh, memory_bytes);
+                                   const RankRoom& room, std::size_t count) {
+  const Question question = question_of(arguments, file, plan, run, ranks, mesh, room);
   WalkLoads walks;
   std::vector<Decision> best;
   for (const Candidate& c : candidates(question.choices, question.works.back(), walks)) {

@@ -36,16 +36,22 @@ struct Decision {
   std::optional<double> prefill_s, step_s;  // predicted; nothing where the planner was not needed or knows no way
 };
 
+// What a rank may take of its host's memory, and what it takes of that beside its weights while it loads.
+struct RankRoom {
+  std::int64_t bytes = 0;  // 0: nobody knows
+  std::int64_t window = 0;
+};
+
 // `plan` holds what is stated or has no choice: types, slots, context, chunk. `settled` and `mesh` are not asked about.
-// `memory_bytes` is what a rank may take. Throws (exit 3) where a limit cannot be met.
+// Throws (exit 3) where a limit cannot be met.
 Decision decide_run(const Arguments& arguments, const ModelFile& file, const Plan& plan, const RunWork& work, int ranks,
-                    const std::optional<Torus>& mesh, const Settled& settled, std::int64_t memory_bytes);
+                    const std::optional<Torus>& mesh, const Settled& settled, const RankRoom& room);
 
 // The fastest ways by prediction, each for both phases: `count` of them, or as many as there are. Ordered by the last
 // phase of the work.
 std::vector<Decision> fastest_runs(const Arguments& arguments, const ModelFile& file, const Plan& plan,
                                    const RunWork& work, int ranks, const std::optional<Torus>& mesh,
-                                   std::int64_t memory_bytes, std::size_t count);
+                                   const RankRoom& room, std::size_t count);
 
 // The passes, all alike, in which the engine prefills prompts of so many tokens each (generate.hpp, next_pass).
 struct PrefillPass {

@@ -1,6 +1,7 @@
 // tsrun inspect: what is in a model file.
 #include <iomanip>
 #include <iostream>
+#include <numeric>
 #include <optional>
 
 #include "commands.hpp"
@@ -49,10 +50,19 @@ Plan example_plan(const ModelFile& file, const Torus& torus) {
   return plan;
 }
 
+// All ranks on one, a thread each.
+HostRanks host_of(const Torus& torus) {
+  HostRanks host{std::vector<int>(static_cast<std::size_t>(torus.size())), torus.size()};
+  std::iota(host.ranks.begin(), host.ranks.end(), 0);
+  return host;
+}
+
 void print(const Memory& m, const Plan& plan) {
   const auto human = [](std::int64_t n) { return human_bytes(static_cast<double>(n)); };
-  std::cout << text("a rank of ", to_text(plan.torus), " in ", to_text(plan.decode), ", one sequence of ", plan.context, ": weights ", human(m.weights), ", cache ",
-                    human(m.kv), ", activations ", human(m.activations + m.staging), ", together ", human(m.peak()), "\n");
+  std::cout << text("a rank of ", to_text(plan.torus), " in ", to_text(plan.decode), ", one sequence of ", plan.context,
+                    ": weights ", human(m.weights), ", cache ", human(m.kv), ", activations ",
+                    human(m.activations + m.staging), ", together ", human(m.weights + m.at_work()),
+                    "; while it loads ", human(m.weights + m.window_seen), "\n");
 }
 
 Json to_json(const Memory& m, const Plan& plan) {
@@ -62,10 +72,11 @@ Json to_json(const Memory& m, const Plan& plan) {
           {"context", plan.context},
           {"kv_dtype", name(plan.kv)},
           {"weights_bytes", m.weights},
+          {"window_bytes", m.window},
           {"kv_bytes", m.kv},
           {"gathered_bytes", m.gathered},
           {"activation_bytes", m.activations + m.staging},
-          {"predicted_peak_bytes", m.peak()}};
+          {"predicted_peak_bytes", m.resident()}};
 }
 
 }  // namespace
@@ -90,7 +101,7 @@ int run_inspect(const Arguments& a, const Console& console) {
   }
   std::optional<Plan> plan;
   if (const auto mesh = a.text("mesh")) plan = example_plan(file, parse_torus(*mesh));
-  const Memory memory = plan ? predict_memory(file, *plan) : Memory{};
+  const Memory memory = plan ? predict_memory(file, *plan, host_of(plan->torus)) : Memory{};
   if (console.prints()) {
     print(file);
     if (plan) print(memory, *plan);

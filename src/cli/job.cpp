@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "plan_question.hpp"
+#include "tsrun/core/integer.hpp"
 #include "tsrun/core/text.hpp"
 #include "tsrun/engine/host_memory.hpp"
 #include "tsrun/kernels/threads.hpp"
@@ -51,6 +52,11 @@ Job::Job(const Arguments& arguments, const MpiSession& session,
 
 JobFacts Job::facts() const {
   return {mesh_->size(), threads_, mesh_->hosts(), threads_ * mesh_->ranks_on_host() > host_cores()};
+}
+
+RankRoom Job::room() const {
+  const std::int64_t ranks = mesh_->ranks_on_host();
+  return {available_memory() / ranks, ceil_div(load_window(*file_, threads_ * ranks).bytes, ranks)};
 }
 
 std::vector<Ids> Job::from_rank_0(const char* phase, const std::function<std::vector<Ids>()>& make) const {
@@ -113,8 +119,7 @@ Plan Job::plan(const Arguments& arguments, const RunWork& work, const Json& reco
     Settled settled = layouts_option(arguments);
     std::optional<Torus> mesh = asked_;
     if (!recorded.is_null()) keep_recorded(recorded, mesh_->size(), mesh, settled);
-    return to_wire(decide_run(arguments, *file_, plan, work, mesh_->size(), mesh, settled,
-                              available_memory() / mesh_->ranks_on_host()));
+    return to_wire(decide_run(arguments, *file_, plan, work, mesh_->size(), mesh, settled, room()));
   }));
   if (mesh_->torus() != decision_.torus) mesh_ = std::make_unique<Mesh>(decision_.torus, mesh_->timeout());
   plan.torus = decision_.torus;
@@ -128,8 +133,7 @@ std::vector<Plan> Job::fastest(const Arguments& arguments, const Plan& plan, con
                                std::size_t count) const {
   const std::string wire = text_from_rank_0("ordering the layouts", [&] {
     Json all = Json::array();
-    for (const Decision& d : fastest_runs(arguments, *file_, plan, work, mesh_->size(), asked_,
-                                          available_memory() / mesh_->ranks_on_host(), count))
+    for (const Decision& d : fastest_runs(arguments, *file_, plan, work, mesh_->size(), asked_, room(), count))
       all.push_back(to_wire(d));
     return all.dump();
   });

@@ -53,6 +53,8 @@ class Job {
   bool has_tokenizer() const { return file_->tokenizer().kind != TokenizerKind::none; }
 
  private:
+  RankRoom room() const;  // of this host
+
   std::unique_ptr<ModelFile> file_;
   std::unique_ptr<Mesh> mesh_;
   std::optional<Torus> asked_;  // with --mesh

@@ -84,9 +84,13 @@ void add_run(Json& out, const Engine& engine, const RunFacts& facts, const Decis
                               {"bytes_per_rank_max", t.bytes_max},
                               {"predicted_bytes_per_rank", t.predicted_mean},
                               {"predicted_bytes_per_rank_max", t.predicted_max}});
-  out["memory"] = {{"weights_bytes", m.weights},       {"kv_bytes", m.kv},
-                   {"gathered_bytes", m.gathered},     {"activation_bytes", m.activations + m.staging},
-                   {"predicted_peak_bytes", m.peak()}, {"peak_rss_bytes", facts.peak_rss}};
+  out["memory"] = {{"weights_bytes", m.weights},
+                   {"window_bytes", m.window},
+                   {"kv_bytes", m.kv},
+                   {"gathered_bytes", m.gathered},
+                   {"activation_bytes", m.activations + m.staging},
+                   {"predicted_peak_bytes", m.resident()},
+                   {"peak_rss_bytes", facts.peak_rss}};
 }
 
 Json timing_json(const GenerateTiming& t, const RunFacts& facts) {
@@ -168,7 +172,7 @@ std::string report_text(const Engine& engine, const RunFacts& facts, const Gener
               facts.transfer.median, facts.wait.median);
   out += line("memory     of a rank: weights %s, cache %s, activations %s; predicted %s, peak resident %s",
               bytes(m.weights).c_str(), bytes(m.kv).c_str(), bytes(m.activations + m.staging).c_str(),
-              bytes(m.peak()).c_str(), bytes(facts.peak_rss).c_str());
+              bytes(m.resident()).c_str(), bytes(facts.peak_rss).c_str());
   if (!facts.traffic.empty())
     out += "sent       phase    step            tensors              link     calls   bytes of a rank   predicted\n";
   for (const RunFacts::Traffic& r : facts.traffic)

@@ -1,9 +1,13 @@
 #include "tsrun/engine/engine.hpp"
 
+#include <omp.h>
+
 #include <algorithm>
 #include <bit>
 #include <chrono>
 
+#include "read_plan.hpp"
+#include "tsrun/core/integer.hpp"
 #include "tsrun/core/text.hpp"
 #include "tsrun/engine/host_memory.hpp"
 
@@ -100,6 +104,10 @@ void refuse_impossible(const ModelFile& file, const Plan& plan) {
             .next = "shorten the prompts, or lower -n or --ctx-size"});
 }
 
+HostRanks host_ranks(const Mesh& mesh) {
+  return {mesh.ranks_of_host(), mesh.max({omp_get_max_threads()})[0] * mesh.ranks_on_host()};
+}
+
 void give_up_if_too_large(const Memory& memory, const Mesh& mesh) {
   const std::int64_t each = memory.peak() - memory.process + library_reserve, together = each * mesh.ranks_on_host();
   const std::int64_t available = available_memory();
@@ -112,6 +120,7 @@ void give_up_if_too_large(const Memory& memory, const Mesh& mesh) {
                                           {"needed together", human_bytes(static_cast<double>(together))},
                                           {"available", human_bytes(static_cast<double>(available))},
                                           {"weights of a rank", human_bytes(static_cast<double>(memory.weights))},
+                                          {"to load them", human_bytes(static_cast<double>(memory.window))},
                                           {"cache of a rank", human_bytes(static_cast<double>(memory.kv))}},
                               .next = "use more hosts, a smaller --ctx-size or --batch, or a narrower --dtype"});
   mesh.agree(mine, "planning memory");
@@ -147,7 +156,7 @@ std::string to_text(const Plan& p) {
               p.context, ", prefix ", p.prefix, ", chunk ", p.chunk, ", pass tokens ", p.pass_tokens);
 }
 
-Memory predict_memory(const ModelFile& file, const Plan& asked) {
+Memory predict_memory(const ModelFile& file, const Plan& asked, const HostRanks& host) {
   const Plan plan = with_groups(asked, file);
   const ModelConfig& config = file.config();
   const auto held = [&](const WeightUse& use) { return held_type(file.tensor(use.weight, use.layer), plan.weights); };
@@ -165,8 +174,12 @@ Memory predict_memory(const ModelFile& file, const Plan& asked) {
   for (const Phase phase : {Phase::prefill, Phase::decode}) {
     Memory m = memory(largest_pass(config, plan, phase), held, plan.kv, plan.sequences, plan.context);
     m.kv = kv;
-    if (m.peak() > most.peak()) most = m;
+    if (m.at_work() > most.at_work()) most = m;
   }
+  const ReadPlan reads = plan_reads(file, plan.torus, plan.prefill, host);
+  most.window = ceil_div(reads.window.bytes, std::ssize(host.ranks));
+  for (std::size_t rank = 0; rank < host.ranks.size(); ++rank)
+    most.window_seen = std::max(most.window_seen, reads.window_seen_by(rank));
   return most;
 }
 
@@ -174,17 +187,18 @@ Engine::Engine(const ModelFile& file, const Plan& plan, const Mesh& mesh, const 
     : config_(file.config()), plan_(with_groups(plan, file)), mesh_(mesh) {
   refuse_impossible(file, plan);
   refuse_disagreement(text(to_text(plan), ", model ", config_.name, " of ", config_.parameters(), " parameters"), mesh);
-  memory_ = predict_memory(file, plan);
+  const HostRanks host = host_ranks(mesh);
+  memory_ = predict_memory(file, plan, host);
   memory_.process = mesh.max({peak_resident()})[0];
   give_up_if_too_large(memory_, mesh);
-  load(file, progress);
+  load(file, host, progress);
   executor_ = std::make_unique<Executor>(mesh_, config_, *weights_);
 }
 
-void Engine::load(const ModelFile& file, const LoadProgress& progress) {
+void Engine::load(const ModelFile& file, const HostRanks& host, const LoadProgress& progress) {
   const auto start = std::chrono::steady_clock::now();
   const std::int64_t before = file.bytes_read();
-  weights_ = std::make_unique<Weights>(file, mesh_, plan_.prefill, plan_.weights, progress);
+  weights_ = std::make_unique<Weights>(file, mesh_, plan_.prefill, plan_.weights, host, progress);
   load_bytes_ = file.bytes_read() - before;
   mesh_.together("making room for the cache", [&] { make_caches(); });
   load_seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

@@ -65,7 +65,7 @@ class Rounds {
 
   std::optional<Error> run(const LoadProgress& progress) {
     const auto count = static_cast<std::size_t>(mesh_.max({std::ssize(plan_.rounds)})[0]);
-    const HostWindow window(mesh_, plan_.window_bytes);
+    const HostWindow window(mesh_, plan_.window.bytes);
     std::int64_t done = 0;
     for (std::size_t i = 0; i <= count; ++i) {
       const auto& packed = round(i == 0 ? count : i - 1);
@@ -146,23 +146,13 @@ Layout with_groups(Layout layout, const ModelFile& file, std::optional<DType> as
 }
 
 Weights::Weights(const ModelFile& file, const Mesh& mesh, const Layout& layout, std::optional<DType> asked,
-                 const LoadProgress& progress) {
-  const Torus& torus = mesh.torus();
-  const std::vector<WeightUse> uses = stored_weights(file.config(), layout);
-  const std::int64_t threads = mesh.max({omp_get_max_threads()})[0] * mesh.ranks_on_host();
+                 const HostRanks& host, const LoadProgress& progress) {
   std::optional<ShardPacker> packer;
   ReadPlan plan;
   mesh.together("making room for the weights", [&] {
-    std::vector<const StoredTensor*> tensors;
-    for (const WeightUse& use : uses) tensors.push_back(&file.tensor(use.weight, use.layer));
-    std::vector<std::vector<WeightCut>> cuts;
-    for (const int rank : mesh.ranks_of_host()) {
-      const Cutter cutter(file.config(), torus, layout, coord_of(torus, rank));
-      std::vector<WeightCut>& of_rank = cuts.emplace_back();
-      for (std::size_t i = 0; i < uses.size(); ++i) of_rank.push_back(cutter.cut(uses[i], tensors[i]->spec));
-    }
-    plan = plan_reads(tensors, cuts, half_window_bytes(threads));
-    packer.emplace(make_shards(file, uses, cuts[mesh.rank_on_host()], allot(file, torus, layout, asked)));
+    plan = plan_reads(file, mesh.torus(), layout, host);
+    packer.emplace(make_shards(file, stored_weights(file.config(), layout), plan.cuts[mesh.rank_on_host()],
+                               allot(file, mesh.torus(), layout, asked)));
   });
   if (const std::optional<Error> error = Rounds(file, mesh, plan, *packer).run(progress)) throw Error(*error);
 }

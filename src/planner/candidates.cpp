@@ -48,6 +48,7 @@ Candidate priced(const Choices& choices, const Work& work, const PassShape& shap
   }
   c.cost = price_pass(c.pass, choices.chips[chip], weights, choices.kv, walks);
   c.memory = pass_memory(c.pass, weights, choices.kv, work.positions, choices.chips[chip].activation_bytes);
+  c.memory.window = choices.window;
   c.rejected = why_not(c, work, choices.chips[chip]);
   return c;
 }
@@ -133,7 +134,8 @@ double cost_per_token(const Work& work, const Candidate& c) {
 
 std::int64_t longest_context(const Choices& choices, const Work& work, const Candidate& c,
                              std::optional<double> share) {
-  const double all = choices.chips[c.chip].memory_bytes, others = static_cast<double>(c.memory.peak() - c.memory.kv);
+  const double all = choices.chips[c.chip].memory_bytes;
+  const auto others = static_cast<double>(c.memory.weights + c.memory.at_work() - c.memory.kv);
   const KvCut cut = kv_cut(choices.config, c.torus, c.pass.program().layout, work.batch);
   return max_context(choices.config, cut, choices.kv, share ? *share * all : std::max(0.0, all - others));
 }

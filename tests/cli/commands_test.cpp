@@ -46,8 +46,8 @@ TEST_CASE("generate's document has the fields of the contract") {
                             "decode_steps", "decode_tokens_per_s", "tpot_ms", "compute_s", "transfer_s", "wait_s"})
     CHECK(d["timing"].contains(field));
   CHECK(d["timing"]["decode_steps"] == 11);
-  for (const char* field :
-       {"weights_bytes", "kv_bytes", "gathered_bytes", "activation_bytes", "predicted_peak_bytes", "peak_rss_bytes"})
+  for (const char* field : {"weights_bytes", "window_bytes", "kv_bytes", "gathered_bytes", "activation_bytes",
+                            "predicted_peak_bytes", "peak_rss_bytes"})
     CHECK(d["memory"].contains(field));
   CHECK(d["traffic"].size() > 5);
   for (const Json& row : d["traffic"]) {

@@ -60,6 +60,15 @@ TEST_CASE("a chip's weights are its share of the model") {
   CHECK(m.peak() == m.weights + m.kv + m.activations + m.staging);
 }
 
+TEST_CASE("what loading takes is given back before there is work, so the larger of the two counts") {
+  Memory m{.process = 5, .weights = 100, .window = 8, .window_seen = 64, .kv = 10, .activations = 20};
+  CHECK(m.peak() == 5 + 100 + 30);
+  CHECK(m.resident() == 5 + 100 + 64);
+  m.kv = 1000;
+  CHECK(m.peak() == m.resident());
+  CHECK(m.peak() == 5 + 100 + 1020);
+}
+
 TEST_CASE("a multiquery cache falls with the chips when attention is cut over the batch, and not over heads") {
   const ModelConfig c = palm_540b(64, 1, 256);
   const auto bytes = [&](const Torus& torus, const char* layout) {

@@ -1,6 +1,7 @@
 // What a chip must hold: said before anything is allocated.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 
@@ -13,11 +14,18 @@ namespace tsrun {
 struct Memory {
   std::int64_t process = 0;      // the program and its libraries, before anything is loaded
   std::int64_t weights = 0;      // bytes of the chip's shards, padding included
+  std::int64_t window = 0;       // while they are loaded: a rank's share of what the ranks of its host read into
+  std::int64_t window_seen = 0;  // how much of all of that the rank reads into or takes from
   std::int64_t kv = 0;           // of the cache: sequences x slots x positions
   std::int64_t gathered = 0;     // of weights gathered for use
   std::int64_t activations = 0;  // of the values of a pass, and of the inputs of products in the form of the weights
   std::int64_t staging = 0;      // of the buffers in which collectives are packed
-  std::int64_t peak() const { return process + weights + kv + gathered + activations + staging; }
+
+  std::int64_t at_work() const { return kv + gathered + activations + staging; }
+  // What is taken of a host's memory: the window is given back before the cache is made.
+  std::int64_t peak() const { return process + weights + std::max(window, at_work()); }
+  // What the system counts as resident of the one process: of memory that is shared, all that it has seen.
+  std::int64_t resident() const { return process + weights + std::max(window_seen, at_work()); }
 };
 
 // Bytes of a chip's share of one stored weight, held as `type`; vectors are whole and f32.

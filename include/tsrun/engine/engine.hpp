@@ -17,6 +17,7 @@
 #include "tsrun/cost/memory.hpp"
 #include "tsrun/engine/executor.hpp"
 #include "tsrun/engine/kv_cache.hpp"
+#include "tsrun/engine/load_window.hpp"
 #include "tsrun/mesh/mesh.hpp"
 #include "tsrun/program/lower.hpp"
 #include "tsrun/store/model_file.hpp"
@@ -44,8 +45,8 @@ struct Plan {
 };
 std::string to_text(const Plan& plan);
 
-// What a rank of this plan will hold, before anything is allocated.
-Memory predict_memory(const ModelFile& file, const Plan& plan);
+// What a rank of this plan will hold on this host, the most of its ranks, before anything is allocated.
+Memory predict_memory(const ModelFile& file, const Plan& plan, const HostRanks& host);
 
 struct PassResult {
   std::vector<std::int32_t> ids;         // greedy: one a row
@@ -92,7 +93,7 @@ class Engine {
   const PreparedProgram& program_for(Phase phase, const PassShape& shape);
   PassResult pass(Phase phase, std::span<const PassInput> rows, const std::vector<std::int64_t>& places, KvCache& cache,
                   Output output);
-  void load(const ModelFile& file, const LoadProgress& progress);
+  void load(const ModelFile& file, const HostRanks& host, const LoadProgress& progress);
   void make_caches();
   KvCache& bring(Phase phase, std::span<const PassInput> rows, std::vector<std::int64_t>& places);
   std::int64_t lane_for(const PassInput& row);

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "tsrun/engine/load_window.hpp"
 #include "tsrun/kernels/packed.hpp"
 #include "tsrun/kernels/pages.hpp"
 #include "tsrun/mesh/mesh.hpp"
@@ -37,7 +38,7 @@ class Weights {
   // What lies outside the tensor is padding and 0. `norm_offset` is added to the norm scales here. The layout has
   // groups. All ranks throw alike.
   Weights(const ModelFile& file, const Mesh& mesh, const Layout& layout, std::optional<DType> asked,
-          const LoadProgress& progress);
+          const HostRanks& host, const LoadProgress& progress);
 
   // [rows of the output dimension][columns of the input dimension] of this chip.
   PackedView matrix(const WeightUse& use) const { return held(use).shard; }

@@ -36,6 +36,7 @@ struct Choices {
   std::vector<Layout> layouts;
   std::vector<DType> weights;
   DType kv = DType::bf16;
+  std::int64_t window = 0;  // bytes that a chip takes beside its weights while these are loaded
 };
 
 struct Candidate {
