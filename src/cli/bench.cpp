@@ -62,6 +62,7 @@ std::vector<BenchTest> tests_of(const Arguments& a) {
 struct Measured {
   Plan plan;
   std::string why_prefill, why_decode;
+  LoadFacts load;
   std::vector<BenchRow> rows;
   double seconds() const {
     double all = 0;
@@ -136,6 +137,7 @@ Json document_of(const Sitting& s) {
   document["dtype"] = held_as(plan);
   document["kv_dtype"] = name(plan.kv);
   document["chip"] = s.chip.name;
+  document["timing"] = to_json(s.plans[0].load);
   document["rows"] = Json::array();
   for (const Measured& m : s.plans)
     for (const BenchRow& row : m.rows) document["rows"].push_back(row_json(s, m, row));
@@ -157,6 +159,7 @@ void print_head(bool csv, const Sitting& s) {
               std::string(name(s.plans[0].plan.kv)).c_str(), facts.ranks, facts.threads, facts.hosts,
               facts.hosts == 1 ? "" : "s",
               facts.oversubscribed ? " (more than the host's cores: timings say little)" : "");
+  std::printf("load %s\n", load_text(s.plans[0].load).c_str());
   std::printf("peak %.1f GFLOP/s, reading %.2f GB/s (all ranks, in this sitting; wall clock); predicted by the costs of %s\n\n",
               s.limits.flops_per_s * 1e-9, s.limits.bytes_per_s * 1e-9, s.chip.name.c_str());
   std::printf("| test | depth | batch | mesh | layout | tokens/s | predicted | of peak | of bandwidth | compute s | "
@@ -208,11 +211,13 @@ RunWork work_of(const std::vector<BenchTest>& tests) {
 }
 
 // Every test of one plan. The machine's limits are probed beside the first.
-void measure(Sitting& s, Measured m, const std::vector<BenchTest>& tests, int repetitions, Progress& progress) {
+void measure(Sitting& s, Measured m, const std::vector<BenchTest>& tests, int repetitions, const Console& console,
+             Progress& progress) {
   std::optional<Mesh> other;
   if (!(m.plan.torus == s.job.mesh().torus())) other.emplace(m.plan.torus, s.job.mesh().timeout());
   const Mesh& mesh = other ? *other : s.job.mesh();
-  Engine engine(s.job.file(), m.plan, mesh);
+  Engine engine = load_engine(s.job.file(), m.plan, mesh, console);
+  m.load = gather_load(engine, mesh);
   if (s.plans.empty()) s.limits = probe_limits(engine, mesh);
   Bench bench(engine, mesh);
   for (const BenchTest& test : tests) {
@@ -253,10 +258,11 @@ int run_bench(const Arguments& a, const Console& console, const MpiSession& sess
   plan.widest = Output::greedy;
   Sitting sitting{job, chips_of_run(a)[0], {}, {}};
   Progress progress(console.reports(), "bench");
-  measure(sitting, {plan, job.decision().why_prefill, job.decision().why_decode, {}}, tests, repetitions, progress);
+  measure(sitting, {plan, job.decision().why_prefill, job.decision().why_decode, {}, {}}, tests, repetitions, console,
+          progress);
   if (compared > 0)
     for (const Plan& other : job.fastest(a, plan, work, compared))
-      measure(sitting, {other, "compared", "compared", {}}, tests, repetitions, progress);
+      measure(sitting, {other, "compared", "compared", {}, {}}, tests, repetitions, console, progress);
   const bool as_json = output == "json";
   if (console.prints() && !as_json) print(output == "csv", sitting);
   if (!console.json_wanted() && !(console.prints() && as_json)) return 0;

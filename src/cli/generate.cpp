@@ -209,7 +209,7 @@ int run_generate(const Arguments& a, const Console& console, const MpiSession& s
 
   if (console.reports()) std::cerr << choice_text(plan, job.decision());
   if (console.verbose()) std::cerr << to_text(plan) << "\n";
-  Engine engine(job.file(), plan, job.mesh());
+  Engine engine = load_engine(job.file(), plan, job.mesh(), console);
   Stream stream(console, job, prompts);
   Progress progress(console.reports() && ids.size() > 1, "generate");
   std::size_t done = 0;

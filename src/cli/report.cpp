@@ -51,8 +51,7 @@ RunFacts gather_facts(const Engine& engine, const Mesh& mesh) {
   facts.compute = spread_of(mesh.gather(engine.seconds().compute));
   facts.transfer = spread_of(mesh.gather(engine.seconds().transfer));
   facts.wait = spread_of(mesh.gather(engine.seconds().wait));
-  facts.load_seconds = spread_of(mesh.gather(engine.load_seconds())).max;
-  facts.load_bytes = mesh.sum({engine.load_bytes()})[0];
+  facts.load = gather_load(engine, mesh);
   facts.peak_rss = mesh.max({peak_resident()})[0];
   for (const TrafficRow& row : engine.traffic()) {
     const auto sums = mesh.sum({row.bytes, row.predicted_bytes}), most = mesh.max({row.bytes, row.predicted_bytes});
@@ -94,9 +93,8 @@ void add_run(Json& out, const Engine& engine, const RunFacts& facts, const Decis
 }
 
 Json timing_json(const GenerateTiming& t, const RunFacts& facts) {
-  return {
-      {"load_s", facts.load_seconds},
-      {"load_gb_per_s", rate(static_cast<double>(facts.load_bytes) * 1e-9, facts.load_seconds)},
+  Json timing = to_json(facts.load);
+  timing.update(Json{
       {"prefill_s", t.prefill_s},
       {"prefill_tokens_per_s", rate(static_cast<double>(t.prefill_tokens), t.prefill_s)},
       {"ttft_s", t.ttft_s},
@@ -106,7 +104,8 @@ Json timing_json(const GenerateTiming& t, const RunFacts& facts) {
       {"tpot_ms", {{"p50", percentile(t.decode_steps, 0.5) * 1e3}, {"p95", percentile(t.decode_steps, 0.95) * 1e3}}},
       {"compute_s", to_json(facts.compute)},
       {"transfer_s", to_json(facts.transfer)},
-      {"wait_s", to_json(facts.wait)}};
+      {"wait_s", to_json(facts.wait)}});
+  return timing;
 }
 
 std::string choice_text(const Plan& plan, const Decision& decision) {
@@ -159,8 +158,7 @@ std::string report_text(const Engine& engine, const RunFacts& facts, const Gener
               job.hosts, job.hosts == 1 ? "" : "s", job.threads, job.threads == 1 ? "" : "s",
               job.oversubscribed ? " (more than the host's cores: timings say little)" : "");
   out += line("layouts    prefill %s, decode %s", to_text(plan.prefill).c_str(), to_text(plan.decode).c_str());
-  out += line("load       %.2f s, %.2f GB/s all ranks together", facts.load_seconds,
-              rate(static_cast<double>(facts.load_bytes) * 1e-9, facts.load_seconds));
+  out += text("load       ", load_text(facts.load), "\n");
   out += line("prefill    %lld tokens in %.3f s: %.1f tokens/s; first token after %.3f s",
               static_cast<long long>(t.prefill_tokens), t.prefill_s,
               rate(static_cast<double>(t.prefill_tokens), t.prefill_s), t.ttft_s);

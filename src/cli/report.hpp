@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "job.hpp"
+#include "loading.hpp"
 #include "tsrun/engine/generate.hpp"
 
 namespace tsrun::cli {
@@ -27,8 +28,7 @@ struct RunFacts {
   };
   std::vector<Traffic> traffic;
   RankSpread compute, transfer, wait;
-  double load_seconds = 0;  // of the slowest rank
-  std::int64_t load_bytes = 0;
+  LoadFacts load;
   std::int64_t peak_rss = 0;  // of the largest rank
 };
 RunFacts gather_facts(const Engine& engine, const Mesh& mesh);

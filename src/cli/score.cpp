@@ -61,7 +61,7 @@ int run_score(const Arguments& a, const Console& console, const MpiSession& sess
   work.sequences = 1;  // one after the other
   Plan plan = job.plan(a, work);
   plan.widest = a.has("logits") ? Output::all_logits : Output::score;
-  Engine engine(job.file(), plan, job.mesh());
+  Engine engine = load_engine(job.file(), plan, job.mesh(), console);
   const std::vector<std::vector<float>> scores = score(engine, texts);
   if (const auto path = a.text("logits")) dump_logits(engine, texts, *path, job);
 
@@ -74,6 +74,7 @@ int run_score(const Arguments& a, const Console& console, const MpiSession& sess
   const RunFacts facts = gather_facts(engine, job.mesh());
   if (a.flag("explain") && console.prints()) std::cout << explain_run(engine, texts, facts, chips_of_run(a)[0]);
   if (console.prints()) std::cout << text(tokens, " tokens, nll ", nll, ", perplexity ", perplexity, "\n");
+  if (console.reports()) std::cerr << "load       " << load_text(facts.load) << "\n";
   if (!console.json_wanted()) return 0;
   Json document = envelope("score", job.facts());
   add_run(document, engine, facts, job.decision());
@@ -86,6 +87,7 @@ int run_score(const Arguments& a, const Console& console, const MpiSession& sess
     for (const float logprob : list) row.push_back(logprob);
     document["logprobs"].push_back(std::move(row));
   }
+  document["timing"] = to_json(facts.load);
   console.write(document);
   return 0;
 }

@@ -27,6 +27,7 @@ TEST_CASE("bench's document has the fields of the contract, a row for each test,
   CHECK(d["clock"] == "wall");
   CHECK(d["ranks"] == 4);
   CHECK(d["regret"].is_null());
+  CHECK(d["timing"]["load_gb_per_s"] > 0);
   CHECK(d["peak"]["flops_per_s"] > 1e6);
   CHECK(d["peak"]["bytes_per_s"] > 1e6);
   REQUIRE(d["rows"].size() == 12);

@@ -46,6 +46,7 @@ TEST_CASE("generate's document has the fields of the contract") {
                             "decode_steps", "decode_tokens_per_s", "tpot_ms", "compute_s", "transfer_s", "wait_s"})
     CHECK(d["timing"].contains(field));
   CHECK(d["timing"]["decode_steps"] == 11);
+  CHECK(d["timing"]["load_gb_per_s"].get<double>() > 0);
   for (const char* field : {"weights_bytes", "window_bytes", "kv_bytes", "gathered_bytes", "activation_bytes",
                             "predicted_peak_bytes", "peak_rss_bytes"})
     CHECK(d["memory"].contains(field));
@@ -209,6 +210,7 @@ TEST_CASE("score gives natural logarithms, and logits where asked") {
   folder.write("ids.json", "[[73,110,32,116,104,101],[65,66]]");
   const Json text = json_of(run("score -m " + demo + " -f " + (folder / "text.txt") + " --json -", 2));
   CHECK(text["tokens"] == 54);
+  CHECK(text["timing"]["load_gb_per_s"].get<double>() > 0);
   CHECK(text["logprobs"][0][0].is_null());
   double nll = 0;
   for (std::size_t i = 1; i < text["logprobs"][0].size(); ++i) nll -= text["logprobs"][0][i].get<double>();
