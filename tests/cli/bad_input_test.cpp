@@ -116,6 +116,37 @@ TEST_CASE("model files that are missing, cut short, or changed by a bit") {
   }
 }
 
+TEST_CASE("damage in what one rank reads ends the job on all, named with its tensor, and nothing is half written") {
+  const Folder folder;
+  const std::string model = folder / "damaged.h5", results = folder / "results.jsonl", whole = slurp(demo);
+  const std::string arguments = "generate --quiet -p hello -n 2 -m " + model + " -o " + results;
+  bool others = false;
+  for (const std::size_t place : {whole.size() / 4, whole.size() / 2, whole.size() * 3 / 4}) {
+    std::string flipped = whole;
+    flipped[place] ^= 4;
+    folder.write("damaged.h5", flipped);
+    const std::string verified = run("inspect --verify " + model).messages().at(0);
+    const std::size_t begin = verified.find("damaged.h5: /"), end = verified.find(": the tensor's");
+    REQUIRE(end != std::string::npos);
+    const std::string tensor = verified.substr(begin, end - begin);
+    for (const int ranks : {1, 8}) {
+      const Ended ended = run(arguments + (ranks == 8 ? " --mesh 2x2x2" : ""), ranks);
+      CHECK(ended.status == 2);
+      REQUIRE_MESSAGE(ended.messages().size() == 1, ended.err);
+      const std::string message = ended.messages()[0];
+      for (const std::string& words : {tensor, std::string("at byte"), std::string("CRC-32C stored")})
+        CHECK_MESSAGE(message.find(words) != std::string::npos, message);
+      others = others || message.find("while loading the model") != std::string::npos;
+      const std::string written = slurp(results);
+      CHECK(written.find('\n') + 1 == written.size());  // the line that says what run this is
+      CHECK(ended.out.empty());
+      std::filesystem::remove(results);
+    }
+  }
+  CHECK(others);  // not only what rank 0 reads
+  CHECK(folder.files() == 1);
+}
+
 TEST_CASE("GGUF files that are damaged or of an unknown kind leave no output") {
   const Folder folder;
   const std::string whole = slurp(golden + "palm.gguf"), out = folder / "out.h5";
