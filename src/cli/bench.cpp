@@ -158,7 +158,7 @@ void print_head(bool csv, const Sitting& s) {
               static_cast<long long>(config.parameters()), held_as(s.plans[0].plan).c_str(),
               std::string(name(s.plans[0].plan.kv)).c_str(), facts.ranks, facts.threads, facts.hosts,
               facts.hosts == 1 ? "" : "s",
-              facts.oversubscribed ? " (more than the host's cores: timings say little)" : "");
+              placement_text(facts).c_str());
   std::printf("load %s\n", load_text(s.plans[0].load).c_str());
   std::printf("peak %.1f GFLOP/s, reading %.2f GB/s (all ranks, in this sitting; wall clock); predicted by the costs of %s\n\n",
               s.limits.flops_per_s * 1e-9, s.limits.bytes_per_s * 1e-9, s.chip.name.c_str());

@@ -43,7 +43,16 @@ Json envelope(const char* command, const JobFacts& job) {
           {"ranks", job.ranks},
           {"threads", job.threads},
           {"hosts", job.hosts},
-          {"oversubscribed", job.oversubscribed}};
+          {"oversubscribed", job.oversubscribed},
+          {"numa_domains", job.numa_domains}};
+}
+
+std::string placement_text(const JobFacts& job) {
+  if (job.oversubscribed) return " (more than the host's cores: timings say little)";
+  if (job.numa_domains == 1) return "";
+  return text(" (a rank may run in ", job.numa_domains,
+              " NUMA domains and wait for the memory of others: start a rank for each, bound to it, as "
+              "mpirun --map-by ppr:1:numa --bind-to numa does)");
 }
 
 Json error_document(const Error& error) {

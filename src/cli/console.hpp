@@ -37,7 +37,10 @@ class Console {
 struct JobFacts {
   int ranks = 1, threads = 1, hosts = 1;
   bool oversubscribed = false;
+  int numa_domains = 1;  // the most that a rank may run in
 };
+// What of it makes timings say little, or worse than they need be; empty where nothing does.
+std::string placement_text(const JobFacts& job);
 Json envelope(const char* command, const JobFacts& job);
 Json error_document(const Error& error);
 Json to_json(const ModelConfig& config);

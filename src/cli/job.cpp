@@ -48,10 +48,13 @@ Job::Job(const Arguments& arguments, const MpiSession& session,
   mesh_ = std::make_unique<Mesh>(asked_.value_or(Torus{session.size(), 1, 1}), timeout);
   mesh_->together("opening the model", [&] { file_ = open(); });
   threads_ = set_threads(static_cast<int>(threads), mesh_->ranks_on_host());
+  const std::vector<double> domains = mesh_->gather(numa_domains());
+  numa_domains_ = static_cast<int>(*std::max_element(domains.begin(), domains.end()));
 }
 
 JobFacts Job::facts() const {
-  return {mesh_->size(), threads_, mesh_->hosts(), threads_ * mesh_->ranks_on_host() > host_cores()};
+  return {mesh_->size(), threads_, mesh_->hosts(), threads_ * mesh_->ranks_on_host() > host_cores(),
+          numa_domains_};
 }
 
 RankRoom Job::room() const {

@@ -61,7 +61,7 @@ class Job {
   Decision decision_;
   mutable std::unique_ptr<Tokenizer> tokenizer_;  // built when first asked for
   mutable std::unique_ptr<ChatTemplate> chat_;    // likewise
-  int threads_ = 1;
+  int threads_ = 1, numa_domains_ = 1;
 };
 
 }  // namespace tsrun::cli

@@ -156,7 +156,7 @@ std::string report_text(const Engine& engine, const RunFacts& facts, const Gener
               plan.weights ? std::string(name(*plan.weights)).c_str() : "stored", std::string(name(plan.kv)).c_str());
   out += line("mesh       %s: %d ranks on %d host%s, %d thread%s each%s", to_text(plan.torus).c_str(), job.ranks,
               job.hosts, job.hosts == 1 ? "" : "s", job.threads, job.threads == 1 ? "" : "s",
-              job.oversubscribed ? " (more than the host's cores: timings say little)" : "");
+              placement_text(job).c_str());
   out += line("layouts    prefill %s, decode %s", to_text(plan.prefill).c_str(), to_text(plan.decode).c_str());
   out += text("load       ", load_text(facts.load), "\n");
   out += line("prefill    %lld tokens in %.3f s: %.1f tokens/s; first token after %.3f s",

@@ -1,12 +1,18 @@
 // The rows between products and attention against plain loops in double.
 #include <doctest/doctest.h>
+#include <sched.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <string>
 #include <vector>
 
 #include "random_floats.hpp"
 #include "tsrun/kernels/rows.hpp"
+#include "tsrun/kernels/threads.hpp"
 
 using namespace tsrun;
 using tsrun::test::random_floats;
@@ -96,4 +102,25 @@ TEST_CASE("a log-probability is put together from parts of the vocabulary") {
       parts.push_back(mask_sums(logits.data() + (first < 12 ? first : 0), {first, 4, 10}, target));
     CHECK(log_probability(parts) == doctest::Approx(logits[static_cast<std::size_t>(target)] - std::log(sum)).epsilon(1e-6));
   }
+}
+
+TEST_CASE("NUMA domains are counted that have a core this process may run on") {
+  namespace fs = std::filesystem;
+  const fs::path folder = fs::temp_directory_path() / ("tsrun_numa_" + std::to_string(getpid()));
+  cpu_set_t mine;
+  REQUIRE(sched_getaffinity(0, sizeof mine, &mine) == 0);
+  int first = 0;
+  while (!CPU_ISSET(first, &mine)) ++first;
+  const auto node = [&](const char* name, const std::string& cores) {
+    fs::create_directories(folder / name);
+    std::ofstream(folder / name / "cpulist") << cores << "\n";
+  };
+  CHECK(numa_domains((folder / "absent").string()) == 1);
+  node("node0", std::to_string(first));
+  node("node1", "1000-1007,1012");
+  node("node2", "");  // memory without cores
+  CHECK(numa_domains(folder.string()) == 1);
+  node("node3", "900," + std::to_string(first) + "-" + std::to_string(first + 3));
+  CHECK(numa_domains(folder.string()) == 2);
+  fs::remove_all(folder);
 }
