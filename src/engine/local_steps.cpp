@@ -98,9 +98,18 @@ void LocalSteps::take_factors(std::span<const ValueId> in) const {
 
 void LocalSteps::multiply(const Step& step, std::span<const ValueId> in, std::span<const ValueId> out) const {
   take_factors(in);
-  each_product(step, in, out, [&](std::size_t i, Activations& x, float* y) {
-    tsrun::multiply(x, weights_.matrix(step.weights[i]), y);
+  constexpr std::size_t most_products = 8;
+  std::array<PackedView, most_products> weights;
+  std::array<ProductOf, most_products> products;
+  const std::size_t count = step.weights.size();
+  check(count <= most_products, "an input meets the weights of a few products");
+  each_product(step, in, out, [&](std::size_t i, Activations&, float* y) {
+    weights[i] = weights_.matrix(step.weights[i]);
+    products[i] = {.blocks = std::span(&weights[i], 1), .y = y};
   });
+  const std::span<const ProductOf> all = std::span(products).first(count);
+  for (std::size_t i = 0; i < in.size(); ++i)  // all of one input, or of each its own
+    tsrun::multiply(factors_[i], in.size() == 1 ? all : all.subspan(i, 1));
   add_products(step, in, out);
 }
 

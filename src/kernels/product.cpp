@@ -101,7 +101,8 @@ void Product::run_chunk(const Strip& s, std::int64_t block, std::int64_t column,
   const DType type = first_block().type;
   const std::int64_t columns = form_padded(form, first_block().columns), step = blocking.chunk_columns;
   const std::int64_t here = std::min(step, columns - column), width = s.panels * panel_rows;
-  Tile t{.columns = std::min(here, wide.columns - column)};
+  Tile t{};
+  t.columns = std::min(here, wide.columns - column);
 
   const std::byte* w = panel_data(blocks[static_cast<std::size_t>(block)], s.panel);
   if (!is_full(shape)) {
@@ -187,45 +188,81 @@ const Activations::Converted& Activations::converted(DType multiplied, std::int6
   return made;
 }
 
-void multiply(Activations& x, std::span<const PackedView> blocks, float* y, std::int64_t y_stride, bool onto) {
-  check(!blocks.empty(), "a product has weights");
-  const PackedView& w = blocks.front();
-  for (const PackedView& b : blocks)
-    check(b.type == w.type && b.rows == w.rows && b.columns == w.columns,
-          "blocks of weights are of one type and shape");
-  check(w.columns * std::ssize(blocks) == x.columns_, "the weights are as wide as the activations");
-  if (x.rows_ == 0 || w.rows == 0 || w.columns == 0) return;
-  const DType multiplied = x.kernels_->multiplied_as(w.type, x.expected_);
-  const Form form = x.kernels_->form(multiplied);
-  const Blocking blocking = x.kernels_->blocking(form, x.rows_);
-  const RowBlocks row_blocks(x.rows_, blocking.tile_rows);
-  const Activations::Converted& taken = x.converted(multiplied, w.columns);
-  const Product product = {*x.kernels_, blocks,
-                           taken.bytes.data(), taken.bytes.data() + taken.coarse_bytes,
-                           multiplied,   form,
-                           blocking,     row_blocks,
-                           y,            y_stride == 0 ? w.rows : y_stride,
-                           onto};
+// One product of several, and its tasks: runs of pairs whose chunks meet the same rows one after the other, and of each
+// run the parts by rows.
+struct ProductTasks {
+  Product product;
+  std::int64_t panels, together, cuts, end;  // `end`: of its tasks, counted through all products
 
-  const std::int64_t panels = ceil_div(w.rows, panel_rows), pairs = ceil_div(panels, most_tile_panels);
-  const std::int64_t threads = omp_get_max_threads();
-  // Pairs whose chunks meet the same rows one after the other, and of such runs the parts by rows, so that no thread is
-  // left without.
-  const std::int64_t together = !is_full(panel_of(w, 0))
-                                    ? 1
-                                    : std::clamp<std::int64_t>(pairs / (4 * threads), 1, blocking.pairs_together);
-  const std::int64_t runs = ceil_div(pairs, together);
-  const std::int64_t cuts = std::clamp<std::int64_t>(4 * threads / runs, 1, row_blocks.count);
-  // Tasks that are taken together, so that taking them costs little beside doing them.
-  const std::int64_t width = together * most_tile_panels * panel_rows;
-  const std::int64_t grain = std::clamp<std::int64_t>(worth_taking * cuts / (x.rows_ * x.columns_ * width), 1,
-                                                      std::max<std::int64_t>(1, runs * cuts / (4 * threads)));
-#pragma omp parallel for schedule(dynamic, grain) if (x.rows_ * x.columns_ * w.rows >= worth_threads)
-  for (std::int64_t task = 0; task < runs * cuts; ++task) {
+  void run(std::int64_t task) const {
     const std::int64_t panel = task / cuts * together * most_tile_panels, cut = task % cuts;
-    product.run(panel, std::min(panel + together * most_tile_panels, panels), cut * row_blocks.count / cuts,
-                (cut + 1) * row_blocks.count / cuts);
+    const std::int64_t row_blocks = product.row_blocks.count;
+    product.run(panel, std::min(panel + together * most_tile_panels, panels), cut * row_blocks / cuts,
+                (cut + 1) * row_blocks / cuts);
   }
+};
+
+void multiply(Activations& x, std::span<const ProductOf> wanted) {
+  thread_local std::vector<ProductTasks> products;
+  products.clear();
+  std::int64_t all_pairs = 0, all_rows = 0, all_runs = 0, tasks = 0;
+  for (const ProductOf& p : wanted) {
+    check(!p.blocks.empty(), "a product has weights");
+    const PackedView& w = p.blocks.front();
+    for (const PackedView& b : p.blocks)
+      check(b.type == w.type && b.rows == w.rows && b.columns == w.columns,
+            "blocks of weights are of one type and shape");
+    check(w.columns * std::ssize(p.blocks) == x.columns_, "the weights are as wide as the activations");
+    if (x.rows_ == 0 || w.rows == 0 || w.columns == 0) continue;
+    const DType multiplied = x.kernels_->multiplied_as(w.type, x.expected_);
+    const Form form = x.kernels_->form(multiplied);
+    const Blocking blocking = x.kernels_->blocking(form, x.rows_);
+    const Activations::Converted& taken = x.converted(multiplied, w.columns);
+    products.push_back({{.kernels = *x.kernels_,
+                         .blocks = p.blocks,
+                         .x = taken.bytes.data(),
+                         .fine = taken.bytes.data() + taken.coarse_bytes,
+                         .multiplied = multiplied,
+                         .form = form,
+                         .blocking = blocking,
+                         .row_blocks = RowBlocks(x.rows_, blocking.tile_rows),
+                         .y = p.y,
+                         .y_stride = p.y_stride == 0 ? w.rows : p.y_stride,
+                         .onto = p.onto},
+                        ceil_div(w.rows, panel_rows), 1, 1, 0});
+    all_pairs += ceil_div(products.back().panels, most_tile_panels);
+    all_rows += w.rows;
+  }
+  // So many pairs and parts that no thread is left without.
+  const std::int64_t threads = omp_get_max_threads();
+  const auto runs_of = [](const ProductTasks& p) { return ceil_div(p.panels, p.together * most_tile_panels); };
+  for (ProductTasks& p : products) {
+    if (is_full(panel_of(p.product.first_block(), 0)))
+      p.together = std::clamp<std::int64_t>(all_pairs / (4 * threads), 1, p.product.blocking.pairs_together);
+    all_runs += runs_of(p);
+  }
+  for (ProductTasks& p : products) {
+    p.cuts = std::clamp<std::int64_t>(4 * threads / all_runs, 1, p.product.row_blocks.count);
+    p.end = tasks += runs_of(p) * p.cuts;
+  }
+  // Tasks that are taken together, so that taking them costs little beside doing them.
+  const std::int64_t work = x.rows_ * x.columns_ * all_rows;
+  const std::int64_t grain =
+      work == 0 ? 1
+                : std::clamp<std::int64_t>(worth_taking * tasks / work, 1, std::max<std::int64_t>(1, tasks / (4 * threads)));
+  const std::span<const ProductTasks> all = products;  // of the thread that shares them out
+#pragma omp parallel for schedule(dynamic, grain) if (work >= worth_threads)
+  for (std::int64_t task = 0; task < tasks; ++task) {
+    std::int64_t begin = 0;
+    std::size_t i = 0;
+    for (; task >= all[i].end; ++i) begin = all[i].end;
+    all[i].run(task - begin);
+  }
+}
+
+void multiply(Activations& x, std::span<const PackedView> blocks, float* y, std::int64_t y_stride, bool onto) {
+  const ProductOf one{blocks, y, y_stride, onto};
+  multiply(x, std::span(&one, 1));
 }
 
 void multiply(Activations& x, const PackedView& w, float* y, std::int64_t y_stride, bool onto) {

@@ -266,6 +266,33 @@ TEST_CASE("blocks side by side give the bits of the whole, and onto adds") {
   });
 }
 
+TEST_CASE("several products of the same rows, of other types and sizes, give the bits that each gives alone") {
+  for (const SimdLevel level : levels_here())
+    for (const std::int64_t n : {1, 5, 90}) {
+      const std::int64_t columns = 224;
+      const auto x = random_activations(n, columns, 17);
+      std::vector<TensorRows> tensors;
+      for (const DType type : types) tensors.push_back(random_rows(type, 16 * std::ssize(tensors) * 5 + 9, columns, 18));
+      tensors.push_back(TensorRows::zeros(DType::bf16, 0, columns));
+      std::vector<std::vector<std::byte>> bytes;
+      std::vector<std::vector<float>> y;
+      for (const TensorRows& t : tensors) {
+        bytes.push_back(packed(t));
+        y.emplace_back(size(n * t.rows));
+      }
+      std::vector<PackedView> views;
+      std::vector<ProductOf> products;
+      for (std::size_t i = 0; i < tensors.size(); ++i) views.push_back(view(tensors[i], bytes[i]));
+      for (std::size_t i = 0; i < tensors.size(); ++i) products.push_back({std::span(&views[i], 1), y[i].data()});
+      Activations activations(level);
+      activations.set(x.data(), n, columns);
+      multiply(activations, products);
+      CAPTURE(name(level));
+      CAPTURE(n);
+      for (std::size_t i = 0; i < tensors.size(); ++i) CHECK(y[i] == product(level, x, n, views[i]));
+    }
+}
+
 TEST_CASE("many rows and wide weights, which are cut in more ways, give the bits of few and narrow ones") {
   each_product([](SimdLevel level, Rows expected, DType type) {
     const std::int64_t rows = 16 * 35 + 3, columns = 608, n = 133;

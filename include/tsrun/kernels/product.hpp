@@ -41,7 +41,7 @@ class Activations {
   std::int64_t columns() const { return columns_; }
 
  private:
-  friend void multiply(Activations&, std::span<const PackedView>, float*, std::int64_t, bool);
+  friend void multiply(Activations&, std::span<const struct ProductOf>);
 
   struct Converted {
     std::int64_t block_columns = 0;  // 0: not made yet
@@ -57,12 +57,19 @@ class Activations {
   std::array<Converted, 3> forms_;
 };
 
-// y[n][w.rows] = x * w^T, or added to y where `onto`; the rows of y lie y_stride floats apart (0: side by side).
-void multiply(Activations& x, const PackedView& w, float* y, std::int64_t y_stride = 0, bool onto = false);
-
-// The same for weights that lie in blocks side by side along the contracted dimension, as they come from several chips:
-// all of one type and shape, together as wide as x. The sums run through the blocks in their order.
+// y[n][rows] = x * w^T, or added to y where `onto`; the rows of y lie y_stride floats apart (0: side by side). The weights
+// lie in blocks side by side along the contracted dimension, as they come from several chips: all of one type and shape,
+// together as wide as x. The sums run through the blocks in their order.
+struct ProductOf {
+  std::span<const PackedView> blocks;
+  float* y = nullptr;
+  std::int64_t y_stride = 0;
+  bool onto = false;
+};
+// Several products of the same rows, which the threads share out as one: they meet at its end.
+void multiply(Activations& x, std::span<const ProductOf> products);
 void multiply(Activations& x, std::span<const PackedView> blocks, float* y, std::int64_t y_stride = 0,
               bool onto = false);
+void multiply(Activations& x, const PackedView& w, float* y, std::int64_t y_stride = 0, bool onto = false);
 
 }  // namespace tsrun
