@@ -92,8 +92,8 @@ void LocalSteps::run(const Step& step) {
 
 void LocalSteps::take_factors(std::span<const ValueId> in) const {
   check(in.size() <= factors_.size(), "at most two products are added");
-  const Rows expected = p_.shape.phase == Phase::prefill ? Rows::many : Rows::few;
-  for (std::size_t i = 0; i < in.size(); ++i) factors_[i].set(at(in[i]), rows_of(in[i]), width_of(in[i]), 0, expected);
+  for (std::size_t i = 0; i < in.size(); ++i)
+    factors_[i].set(at(in[i]), rows_of(in[i]), width_of(in[i]), 0, expected_rows());
 }
 
 void LocalSteps::multiply(const Step& step, std::span<const ValueId> in, std::span<const ValueId> out) const {
@@ -212,7 +212,7 @@ void LocalSteps::attend(const Step& step) const {
   }
   const double scale = config_.attn_scale != 0 ? config_.attn_scale : 1 / std::sqrt(static_cast<double>(config_.Q));
   const AttentionShape shape{L_, p_.local_size(step.in[0], 2), config_.Q, static_cast<float>(scale),
-                             config_.is_local(step.layer) ? config_.window : 0};
+                             config_.is_local(step.layer) ? config_.window : 0, expected_rows()};
   attention(shape, rows, ready_.slot_of, at(step.in[0]), cache_.layer(step.layer), at(step.out[0]));
 }
 

@@ -33,6 +33,7 @@ class LocalSteps {
   // A value as rows of sequences or tokens: all dimensions but B and L together are its width.
   std::int64_t rows_of(ValueId v) const;
   std::int64_t width_of(ValueId v) const { return p_.local_elements(v) / rows_of(v); }
+  Rows expected_rows() const { return p_.shape.phase == Phase::prefill ? Rows::many : Rows::few; }
   Range mine(ValueId v, Dim d) const;
   const PassInput& row(std::int64_t b) const { return rows_[static_cast<std::size_t>(b)]; }
   VocabularyPart vocabulary(ValueId logits) const;

@@ -24,6 +24,10 @@ extern const AttentionKernels attention;
 namespace simd_avx512 {
 extern const AttentionKernels attention;
 }
+namespace simd_amx {
+void attention_products(const float* a, std::int64_t n, std::int64_t a_stride, std::int64_t depth, const float* b,
+                        std::int64_t b_stride, std::int64_t width, bool onto, float* out, std::int64_t out_stride);
+}
 #endif
 
 const AttentionKernels& attention_kernels(SimdLevel level) {
@@ -33,6 +37,14 @@ const AttentionKernels& attention_kernels(SimdLevel level) {
 #endif
   static_cast<void>(level);
   return simd_portable::attention;
+}
+
+AttentionProducts attention_products_in_bf16(SimdLevel level) {
+#ifdef TSRUN_X86
+  if (level == SimdLevel::amx) return simd_amx::attention_products;
+#endif
+  static_cast<void>(level);
+  return nullptr;
 }
 
 namespace {
@@ -75,6 +87,7 @@ class QueryTile {
   void add_block(std::int64_t first, std::int64_t count);
 
   const AttentionKernels& kernels_ = attention_kernels(simd_level());
+  AttentionProducts products_ = nullptr;
   AttentionShape shape_;
   AttentionRow row_;
   HeadGroup heads_{};
@@ -144,7 +157,7 @@ void QueryTile::widen_block(std::int64_t first, std::int64_t count) {
 void QueryTile::add_block(std::int64_t first, std::int64_t count) {
   const std::int64_t Q = shape_.Q;
   widen_block(first, count);
-  kernels_.products(queries_.data(), n_, Q, Q, keys_.data(), attention_block, round_up(count, panel), false,
+  products_(queries_.data(), n_, Q, Q, keys_.data(), attention_block, round_up(count, panel), false,
                     scores_.data(), attention_block);
   for (std::int64_t i = 0; i < n_; ++i) {
     const auto at = static_cast<std::size_t>(i);
@@ -163,7 +176,7 @@ void QueryTile::add_block(std::int64_t first, std::int64_t count) {
     sums_[at] = sums_[at] * factor + kernels_.exponentials(scores, most);
     if (factor != 1) std::for_each_n(outputs_.begin() + i * Q, Q, [factor](float& v) { v *= factor; });
   }
-  kernels_.products(scores_.data(), n_, attention_block, count, values_.data(), Q, Q, true, outputs_.data(), Q);
+  products_(scores_.data(), n_, attention_block, count, values_.data(), Q, Q, true, outputs_.data(), Q);
 }
 
 void QueryTile::run(const AttentionShape& shape, const AttentionRow& row, const HeadGroup& heads,
@@ -175,6 +188,9 @@ void QueryTile::run(const AttentionShape& shape, const AttentionRow& row, const 
   first_token_ = first_token;
   const std::int64_t each = heads.end - heads.first, stride = shape.heads * shape.Q, Q = shape.Q;
   n_ = tokens * each;
+  const AttentionProducts in_bf16 = attention_products_in_bf16(simd_level());
+  const bool rounds = in_bf16 != nullptr && cache.type() != DType::f32 && shape.expected == Rows::many;
+  products_ = rounds ? in_bf16 : kernels_.products;
   grow(keys_, attention_block * Q);
   grow(values_, attention_block * Q);
   grow(odd_panel_, attention_block * Q);

@@ -14,7 +14,7 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
                               COMPILE_FLAGS "-O3 ${avx512}")
   set_source_files_properties(${kernels}/packed_avx512_bf16.cpp PROPERTIES
                               COMPILE_FLAGS "-O3 ${avx512} -mavx512bf16 -mavx512vnni")
-  set_source_files_properties(${kernels}/packed_amx.cpp PROPERTIES
+  set_source_files_properties(${kernels}/packed_amx.cpp ${kernels}/attention_amx.cpp PROPERTIES
                               COMPILE_FLAGS "-O3 ${avx512} -mavx512bf16 -mamx-tile -mamx-bf16")
   set_source_files_properties(${kernels}/simd_level.cpp ${kernels}/packed_kernels.cpp ${kernels}/attention.cpp ${kernels}/rows.cpp
                               PROPERTIES COMPILE_DEFINITIONS TSRUN_X86)

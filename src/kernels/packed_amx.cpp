@@ -4,12 +4,10 @@
 //
 // Sums of 32 columns are made inside an instruction, even and odd columns apart, and added to the element as one number.
 // So its bits depend on where the groups of 32 columns begin, and on nothing else: a tail is a group with zeros.
-#include <immintrin.h>
-
 #include <algorithm>
 #include <array>
 
-#include "packed_kernels.hpp"
+#include "amx.hpp"
 #include "tsrun/core/integer.hpp"
 #include "tsrun/kernels/packed.hpp"
 
@@ -21,7 +19,6 @@ extern const PackedKernels packed;
 namespace simd_amx {
 namespace {
 
-constexpr int tile_row_bytes = 64, unit_rows = 16;  // the rows of a register, and a row of it
 constexpr std::int64_t group = form_group(Form::bf16), group_bytes = group / 2 * panel_rows * 4;
 
 // What LDTILECFG reads (Intel 64 manual, volume 1, 18.2): rows of each register, and bytes of a row. Registers 0 to 3
@@ -65,11 +62,6 @@ void shape_tiles(int rows, std::int64_t words) {
   if (shaped == wanted) return;
   _tile_loadconfig(wanted);
   shaped = wanted;
-}
-// Registers in use are saved when threads change places.
-void finish() {
-  if (shaped != nullptr) _tile_release();
-  shaped = nullptr;
 }
 
 // Groups of one shape. `from` null: the sums begin with zeros.
@@ -119,7 +111,7 @@ void run_groups(const Tile& t, int rows, const float* from, std::int64_t from_st
 }
 
 template <bool has_below, int panels>
-void bf16_tile(int rows, const Tile& t) {
+void tile_of(int rows, const Tile& t) {
   const std::int64_t whole = t.columns / group, tail = t.columns % group;
   asm volatile("" ::: "memory");
   if (whole > 0) {
@@ -135,9 +127,8 @@ void bf16_tile(int rows, const Tile& t) {
 }
 
 void tile(DType type, int rows, int panels, const Tile& t) {
-  if (type != DType::bf16) return simd_avx512_bf16::packed.tile(type, rows, panels, t);
-  if (rows > unit_rows) return panels == 2 ? bf16_tile<true, 2>(rows, t) : bf16_tile<true, 1>(rows, t);
-  return panels == 2 ? bf16_tile<false, 2>(rows, t) : bf16_tile<false, 1>(rows, t);
+  if (type == DType::bf16) bf16_tile(rows, panels, t);
+  else simd_avx512_bf16::packed.tile(type, rows, panels, t);
 }
 
 Blocking blocking(Form f, std::int64_t rows) {
@@ -160,20 +151,6 @@ __m512 above_256(__m512i words, int mask) {
                                     : _mm512_srli_epi32(words, shift < 0 ? -shift : 0);
   return _mm512_castsi512_ps(_mm512_ternarylogic_epi32(at_top, _mm512_set1_epi32(mask << 15),
                                                        _mm512_set1_epi32(0x43800000), 0xea));  // (a & b) | c
-}
-
-// Two columns of each of the 16 rows of a panel, side by side.
-void store_pair(__m512 first, __m512 second, std::byte* to) {
-  static constexpr auto order = [] {
-    std::array<std::uint16_t, 32> o{};
-    for (std::size_t i = 0; i < 16; ++i) {
-      o[2 * i] = static_cast<std::uint16_t>(i);
-      o[2 * i + 1] = static_cast<std::uint16_t>(16 + i);
-    }
-    return o;
-  }();
-  const __m512i both = __m512i(_mm512_cvtne2ps_pbh(second, first));
-  _mm512_storeu_si512(to, _mm512_permutexvar_epi16(_mm512_loadu_si512(order.data()), both));
 }
 
 // What a whole number above 256 stands for.
@@ -241,6 +218,16 @@ void convert(Form f, const float* x, std::int64_t stride, std::int64_t columns, 
 }
 
 }  // namespace
+
+void bf16_tile(int rows, int panels, const Tile& t) {
+  if (rows > unit_rows) return panels == 2 ? tile_of<true, 2>(rows, t) : tile_of<true, 1>(rows, t);
+  return panels == 2 ? tile_of<false, 2>(rows, t) : tile_of<false, 1>(rows, t);
+}
+
+void finish() {
+  if (shaped != nullptr) _tile_release();
+  shaped = nullptr;
+}
 
 extern const PackedKernels packed;
 const PackedKernels packed = {multiplied_as, turn, form, blocking, convert, tile, finish};

@@ -21,7 +21,7 @@
 
 #include "tsrun/core/dtype.hpp"
 #include "tsrun/core/integer.hpp"
-#include "tsrun/kernels/product.hpp"
+#include "tsrun/kernels/expected_rows.hpp"
 #include "tsrun/kernels/simd_level.hpp"
 
 namespace tsrun {

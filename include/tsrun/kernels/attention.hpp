@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "tsrun/core/cache_type.hpp"
+#include "tsrun/kernels/expected_rows.hpp"
 #include "tsrun/kernels/pages.hpp"
 
 namespace tsrun {
@@ -69,11 +70,13 @@ struct AttentionShape {
   std::int64_t Q = 1;
   float scale = 1;           // of the scores
   std::int64_t window = 0;   // positions that a token sees, its own counted; 0: all before it
+  Rows expected = Rows::few;
 };
 
 // out[row][l][h] = softmax(q[row][l][h] . keys * scale) values over positions 0 .. context + l of slot slot_of[h], or
 // the last `window` of them; 0 for l >= new_tokens. slot_of ascends. A token's result depends on its own query and on
-// the keys before it alone.
+// the keys before it alone. Where the processor multiplies matrices in bf16, the many queries of prefill, and the shares
+// that they give to positions, are rounded to that, unless the cache is f32.
 void attention(const AttentionShape& shape, std::span<const AttentionRow> rows, std::span<const int> slot_of,
                const float* q, const KvLayer& cache, float* out);
 

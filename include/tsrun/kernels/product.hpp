@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <span>
 
+#include "tsrun/kernels/expected_rows.hpp"
 #include "tsrun/kernels/packed.hpp"
 #include "tsrun/kernels/pages.hpp"
 #include "tsrun/kernels/simd_level.hpp"
@@ -23,10 +24,6 @@
 namespace tsrun {
 
 struct PackedKernels;
-
-// What is expected of a pass, not of the number at hand: the bits of a row shall not depend on those beside it. A pass of
-// decoding has few rows and reads weights at the speed of memory; prefill has many.
-enum class Rows : std::uint8_t { few, many };
 
 // Rows that one or several products take. Memory only grows, so that a step of the same size allocates nothing.
 class Activations {

@@ -1,0 +1,81 @@
+// The products of attention in tiles of the matrix unit: both factors are rounded to bf16, in which the cache has keys
+// and values anyhow, and added up in f32.
+#include <algorithm>
+#include <vector>
+
+#include "amx.hpp"
+#include "attention_kernels.hpp"
+#include "tsrun/core/integer.hpp"
+#include "tsrun/kernels/packed.hpp"
+
+namespace tsrun {
+namespace simd_avx512_bf16 {
+extern const PackedKernels packed;
+}
+
+namespace simd_amx {
+namespace {
+
+constexpr std::int64_t group = form_group(Form::bf16), most_rows = 2 * unit_rows;
+
+std::byte* room(std::vector<std::byte>& buffer, std::int64_t bytes) {
+  if (std::ssize(buffer) < bytes) buffer.resize(static_cast<std::size_t>(bytes));
+  return buffer.data();
+}
+
+// Columns [first, first + count) of b, count <= 16, as a panel of packed bf16 weights of `padded` columns.
+void pack_columns(const float* b, std::int64_t stride, std::int64_t depth, std::int64_t padded, std::int64_t count,
+                  std::byte* to) {
+  const auto mask = static_cast<__mmask16>((1U << static_cast<unsigned>(count)) - 1);
+  const auto row = [&](std::int64_t s) {
+    return s < depth ? _mm512_maskz_loadu_ps(mask, b + s * stride) : _mm512_setzero_ps();
+  };
+  for (std::int64_t s = 0; s < padded; s += 2, to += tile_row_bytes) store_pair(row(s), row(s + 1), to);
+}
+
+}  // namespace
+
+void attention_products(const float* a, std::int64_t n, std::int64_t a_stride, std::int64_t depth, const float* b,
+                        std::int64_t b_stride, std::int64_t width, bool onto, float* out, std::int64_t out_stride) {
+  thread_local std::vector<std::byte> rows, columns;
+  const std::int64_t padded = round_up(depth, group), row_bytes = form_bytes(Form::bf16, padded);
+  std::byte* const x = room(rows, n * row_bytes);
+  for (std::int64_t i = 0; i < n; i += most_rows)
+    simd_avx512_bf16::packed.convert(Form::bf16, a + i * a_stride, a_stride, depth,
+                                     static_cast<int>(std::min(most_rows, n - i)), x + i * row_bytes, nullptr);
+  const std::int64_t panel_bytes = bytes_of(DType::bf16, panel_rows, padded);
+  std::byte* const w = room(columns, 2 * panel_bytes);
+  float apart[most_rows * 2 * panel_rows];  // sums where the last columns are not 16
+  for (std::int64_t c = 0; c < width; c += 2 * panel_rows) {
+    const std::int64_t here = std::min(2 * panel_rows, width - c);
+    const int panels = here > panel_rows ? 2 : 1;
+    for (int p = 0; p < panels; ++p)
+      pack_columns(b + c + p * panel_rows, b_stride, depth, padded, std::min(panel_rows, here - p * panel_rows),
+                   w + p * panel_bytes);
+    const bool is_whole = here % panel_rows == 0;
+    for (std::int64_t i = 0; i < n; i += most_rows) {
+      const std::int64_t count = std::min(most_rows, n - i);
+      float* const there = out + i * out_stride + c;
+      const auto each_row = [&](const auto& copy) {
+        for (std::int64_t r = 0; r < count && !is_whole; ++r)
+          copy(there + r * out_stride, apart + r * 2 * panel_rows);
+      };
+      if (onto) each_row([here](const float* y, float* sums) { std::copy_n(y, here, sums); });
+      Tile t{};
+      t.x = x + i * row_bytes;
+      t.w = w;
+      t.panel_bytes = panel_bytes;
+      t.columns = padded;
+      t.to = is_whole ? there : apart;
+      t.to_stride = is_whole ? out_stride : 2 * panel_rows;
+      t.from = onto ? t.to : nullptr;
+      t.from_stride = t.to_stride;
+      bf16_tile(static_cast<int>(count), panels, t);
+      each_row([here](float* y, const float* sums) { std::copy_n(sums, here, y); });
+    }
+  }
+  finish();
+}
+
+}  // namespace simd_amx
+}  // namespace tsrun
