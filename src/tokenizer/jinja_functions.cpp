@@ -1,8 +1,8 @@
 #include "jinja_functions.hpp"
 
 #include <algorithm>
-#include <cstring>
 
+#include "jinja_texts.hpp"
 #include "utf8.hpp"
 
 namespace tsrun::jinja {
@@ -21,110 +21,15 @@ const std::string& text_of(const Value& value, std::string_view what) {
   return *value.string();
 }
 
-// Python's str.isspace: Unicode's white space and four separators of ASCII.
-bool is_space(char32_t c) {
-  return (c >= 0x9 && c <= 0xd) || (c >= 0x1c && c <= 0x20) || c == 0x85 || c == 0xa0 || c == 0x1680 ||
-         (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 || c == 0x202f || c == 0x205f || c == 0x3000;
-}
-
-enum class Ends : unsigned { first = 1, last = 2, both = 3 };
-
-// Python's strip: white space, or the characters that are given.
-std::string stripped(std::string_view text, const Value& characters, Ends ends) {
-  if (characters.string() && characters.string()->size() > 1024) throw Fault{"too many characters are to be stripped"};
-  const auto goes = [&characters](std::string_view character) {
-    std::size_t at = 0;
-    if (characters.string()) return characters.string()->find(character) != std::string::npos;
-    return is_space(next_point(character, at));
-  };
-  while ((static_cast<unsigned>(ends) & 1U) != 0 && !text.empty() && goes(text.substr(0, character_size(text[0]))))
-    text.remove_prefix(character_size(text[0]));
-  while ((static_cast<unsigned>(ends) & 2U) != 0 && !text.empty()) {
-    std::size_t last = text.size() - 1;
-    while (last > 0 && continues_character(text[last])) --last;
-    if (!goes(text.substr(last))) break;
-    text = text.substr(0, last);
-  }
-  return std::string(text);
-}
-
-std::string in_case(const std::string& text, char first, char last) {
-  std::string out = text;
-  for (char& c : out) {
-    if (static_cast<unsigned char>(c) >= 0x80) throw Fault{"the case of letters that are not ASCII is asked for"};
-    if (c >= first && c <= last) c = static_cast<char>(c ^ 0x20);
-  }
-  return out;
-}
-std::string upper(const std::string& text) { return in_case(text, 'a', 'z'); }
-std::string lower(const std::string& text) { return in_case(text, 'A', 'Z'); }
-
-std::string capitalized(const std::string& text) {
-  const std::string small = lower(text);
-  return small.empty() ? small : upper(small.substr(0, 1)) + small.substr(1);
-}
-
-std::string title(const std::string& text) {
-  std::string out = lower(text);
-  bool begins = true;
-  for (char& c : out) {
-    const bool is_letter = c >= 'a' && c <= 'z';
-    if (begins && is_letter) c = static_cast<char>(c ^ 0x20);
-    begins = !is_letter;
-  }
-  return out;
-}
-
-// In linear time, which std::string::find does not promise.
-std::size_t find_in(std::string_view text, std::string_view part, std::size_t from) {
-  const void* const found = memmem(text.data() + from, text.size() - from, part.data(), part.size());
-  return found ? static_cast<std::size_t>(static_cast<const char*>(found) - text.data()) : std::string::npos;
-}
-
-// Texts and lists grow by parts; one that grows beyond all measure is stopped before it is there.
-void append(std::string& out, std::string_view part) {
-  if (out.size() + part.size() > longest_text) exhaust();
-  out += part;
-}
-void append(List& out, std::string part) {
-  if ((out.size() + 1) * sizeof(Value) > longest_text) exhaust();
-  out.emplace_back(std::move(part));
-}
-
-std::string replaced(const std::string& text, const std::string& from, const std::string& to) {
-  if (from.empty()) throw Fault{"nothing is to be replaced by something"};
-  std::string out;
-  std::size_t at = 0;
-  for (std::size_t found; (found = find_in(text, from, at)) != std::string::npos; at = found + from.size()) {
-    append(out, std::string_view(text).substr(at, found - at));
-    append(out, to);
-  }
-  append(out, std::string_view(text).substr(at));
-  return out;
-}
-
-// At most `most` times, counted from the left; always where that is below 0.
-List split(const std::string& text, const std::string& separator, std::int64_t most) {
-  if (separator.empty()) throw Fault{"a text is split at nothing"};
-  List parts;
-  std::size_t at = 0;
-  for (std::size_t found; (most < 0 || std::ssize(parts) < most) &&
-                          (found = find_in(text, separator, at)) != std::string::npos;
-       at = found + separator.size())
-    append(parts, text.substr(at, found - at));
-  append(parts, text.substr(at));
-  return parts;
-}
-
 // "<{}>".format(x): a place for each argument.
 std::string formatted(const std::string& text, const Arguments& arguments) {
   std::string out;
   std::size_t next = 0;
   for (std::size_t at = 0; at < text.size(); ++at) {
     if (text[at] != '{' && text[at] != '}') {
-      out += text[at];
+      append(out, text.substr(at, 1));
     } else if (text.compare(at, 2, "{}") == 0 && next < arguments.size() && arguments.names[next].empty()) {
-      out += arguments.at(next++).text();
+      append(out, arguments.at(next++).text());
       ++at;
     } else {
       unread("the format", text);

@@ -100,7 +100,8 @@ TEST_CASE("a template that makes much of little is stopped before it has it") {
   for (const std::string& much : {std::string("{{ x | replace('a', x) }}"), std::string("{{ x.split('a') }}"),
                                   std::string("{{ x | list | length }}"), std::string("{% for c in x %}{% endfor %}"),
                                   "{% set l = ['a'] %}" + many + "{{ l | join(x) }}", "{% set l = [x] %}" + many,
-                                  "{% set l = [{'a': 'b'}] %}" + many + "{{ l | selectattr('a', 'in', x) | length }}"}) {
+                                  "{{ '" + times("{}", 12) + "'.format(x" + times(", x", 11) + ") | length }}",
+                                  "{% set l = [{'a': 'b'}] %}" + many + "{{ l | selectattr('a', 'in', x) | list }}"}) {
     CAPTURE(much.substr(0, 60));
     CHECK(refusal(x + much).find("steps or text") != std::string::npos);
   }
