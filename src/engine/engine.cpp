@@ -22,7 +22,7 @@ Program largest_pass(const ModelConfig& config, const Plan& plan, Phase phase) {
   const std::int64_t B =
       phase == Phase::decode ? plan.sequences : std::clamp<std::int64_t>(plan.pass_tokens / L, 1, plan.sequences);
   return lower(config, plan.torus, phase == Phase::decode ? plan.decode : plan.prefill,
-               PassShape::uniform(phase, B, L, plan.context - L, plan.widest), plan.schedules);
+               PassShape::uniform(phase, B, L, plan.context - L, plan.widest, plan.candidates), plan.schedules);
 }
 
 // The plan with what the file's types ask of its layouts.
@@ -153,7 +153,8 @@ std::string to_text(const Plan& p) {
   return text("mesh ", to_text(p.torus), ", prefill ", to_text(p.prefill), ", decode ", to_text(p.decode),
               ", keys and values ", storage_of(p.prefill), ", weights ", p.weights ? name(*p.weights) : "as stored",
               ", kv ", name(p.kv), ", schedules ", join(schedules), ", sequences ", p.sequences, ", context ",
-              p.context, ", prefix ", p.prefix, ", chunk ", p.chunk, ", pass tokens ", p.pass_tokens);
+              p.context, ", prefix ", p.prefix, ", chunk ", p.chunk, ", pass tokens ", p.pass_tokens,
+              p.candidates > 0 ? text(", candidates ", p.candidates) : std::string());
 }
 
 Memory predict_memory(const ModelFile& file, const Plan& asked, const HostRanks& host) {
@@ -216,7 +217,7 @@ void Engine::make_caches() {
 }
 
 const PreparedProgram& Engine::program_for(Phase phase, const PassShape& shape) {
-  const auto key = std::tuple(phase, shape.B(), shape.L(), shape.output);
+  const auto key = std::tuple(phase, shape.B(), shape.L(), shape.output, shape.candidates);
   auto found = programs_.find(key);
   if (found == programs_.end()) {
     if (programs_.size() > 64) programs_.clear();  // ragged prompts leave many shapes behind
@@ -279,7 +280,7 @@ KvCache& Engine::bring(Phase phase, std::span<const PassInput> rows, std::vector
   return cache;
 }
 
-PassResult Engine::forward(Phase phase, std::span<const PassInput> rows, Output output) {
+PassResult Engine::forward(Phase phase, std::span<const PassInput> rows, Output output, std::int64_t candidates) {
   for (const PassInput& row : rows) {
     check(row.sequence >= 0 && row.sequence < plan_.sequences, "a sequence has a slot of the cache");
     check(row.context >= plan_.prefix && row.context + std::ssize(row.tokens) <= plan_.context,
@@ -288,7 +289,7 @@ PassResult Engine::forward(Phase phase, std::span<const PassInput> rows, Output 
   check(prefix_is_shared(), "a shared prefix is computed before what goes on from it");
   std::vector<std::int64_t> places;
   KvCache& cache = bring(phase, rows, places);
-  return pass(phase, rows, places, cache, output);
+  return pass(phase, rows, places, cache, output, candidates);
 }
 
 void Engine::share_prefix(std::span<const std::int32_t> tokens) {
@@ -298,7 +299,7 @@ void Engine::share_prefix(std::span<const std::int32_t> tokens) {
   for (std::int64_t done = 0; done < plan_.prefix; done += plan_.chunk) {
     const auto count = static_cast<std::size_t>(std::min(plan_.chunk, plan_.prefix - done));
     const PassInput row{0, done, tokens.subspan(static_cast<std::size_t>(done), count)};
-    pass(Phase::prefill, std::span(&row, 1), {0}, computed, Output::none);
+    pass(Phase::prefill, std::span(&row, 1), {0}, computed, Output::none, 0);
   }
   for (KvCache* const cache : {cache_.get(), lanes_.get()}) {
     if (cache == nullptr) continue;
@@ -311,9 +312,10 @@ void Engine::share_prefix(std::span<const std::int32_t> tokens) {
 
 // One pass of rows that have these places in the cache.
 PassResult Engine::pass(Phase phase, std::span<const PassInput> rows, const std::vector<std::int64_t>& places,
-                        KvCache& cache, Output output) {
+                        KvCache& cache, Output output, std::int64_t candidates) {
   const BatchPlan batch(cache.cut(), places);
-  PassShape shape{phase, std::vector<PassRow>(static_cast<std::size_t>(batch.rows())), output};
+  PassShape shape{phase, std::vector<PassRow>(static_cast<std::size_t>(batch.rows())), output,
+                  output == Output::candidates ? candidates : 0};
   for (std::size_t i = 0; i < rows.size(); ++i) shape.rows[i] = {std::ssize(rows[i].tokens), rows[i].context};
   const PreparedProgram& ready = program_for(phase, shape);
   const Program& p = ready.program;
@@ -332,6 +334,13 @@ PassResult Engine::pass(Phase phase, std::span<const PassInput> rows, const std:
   const std::int64_t tokens = shape.L(), V = p.sizes.V;
   for (const std::int64_t row : at) {
     if (output == Output::greedy) out.ids.push_back(std::bit_cast<std::int32_t>(result[row]));
+    if (output == Output::candidates) {
+      const std::int64_t width = p.local_size(p.result, 1);
+      for (const float* pair = result + row * width; pair != result + (row + 1) * width; pair += 2) {
+        const Best b{pair[0], std::bit_cast<std::int32_t>(pair[1])};
+        if (b.id < config_.V) out.candidates.push_back(b);  // without padding
+      }
+    }
     if (output == Output::score)
       out.log_probabilities.insert(out.log_probabilities.end(), result + row * p.L, result + row * p.L + tokens);
     if (output != Output::logits && output != Output::all_logits) continue;

@@ -80,6 +80,7 @@ void LocalSteps::run(const Step& step) {
     }
     case Op::best: return best(step);
     case Op::choose: return choose(step);
+    case Op::likeliest: return likeliest(step);
     case Op::mask_sums: return sum_masks(step);
     case Op::log_probability: return score(step);
     case Op::all_gather:
@@ -246,6 +247,19 @@ void LocalSteps::choose(const Step& step) const {
     for (std::int64_t i = 2; i < width; i += 2)
       if (row[i] > row[chosen]) chosen = i;
     at(step.out[0])[r] = row[chosen + 1];
+  }
+}
+
+void LocalSteps::likeliest(const Step& step) const {
+  const VocabularyPart part = vocabulary(step.in[0]);
+  std::vector<Best> row(static_cast<std::size_t>(width_of(step.out[0]) / 2));
+  float* out = at(step.out[0]);
+  for (std::int64_t r = 0; r < rows_of(step.in[0]); ++r) {
+    likeliest_of(at(step.in[0]) + r * part.width, part, row);
+    for (const Best& b : row) {
+      *out++ = b.logit;
+      *out++ = std::bit_cast<float>(b.id);
+    }
   }
 }
 

@@ -50,6 +50,7 @@ class LocalSteps {
   void pick(const Step& step) const;
   void best(const Step& step) const;
   void choose(const Step& step) const;
+  void likeliest(const Step& step) const;
   void sum_masks(const Step& step) const;
   void score(const Step& step) const;
 

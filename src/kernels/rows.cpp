@@ -107,6 +107,24 @@ Best best_of(const float* logits, const VocabularyPart& part) {
   return best;
 }
 
+// The least likely of those taken so far is on top of a heap; ids come in order, so an equal one never replaces it.
+void likeliest_of(const float* logits, const VocabularyPart& part, std::span<Best> out) {
+  const std::int64_t real = part.real(), taken = std::min(std::ssize(out), real);
+  const auto at = [&](std::int64_t i, float logit) { return Best{logit, static_cast<std::int32_t>(part.first + i)}; };
+  for (std::int64_t i = 0; i < std::ssize(out); ++i)
+    out[static_cast<std::size_t>(i)] = at(i, i < taken ? logits[i] : minus_infinity);
+  if (taken == 0) return;
+  const auto heap = out.first(static_cast<std::size_t>(taken));
+  std::make_heap(heap.begin(), heap.end(), likelier);
+  for (std::int64_t i = taken; i < real; ++i) {
+    if (!(logits[i] > heap.front().logit)) continue;
+    std::pop_heap(heap.begin(), heap.end(), likelier);
+    heap.back() = at(i, logits[i]);
+    std::push_heap(heap.begin(), heap.end(), likelier);
+  }
+  std::sort_heap(heap.begin(), heap.end(), likelier);
+}
+
 MaskSums mask_sums(const float* logits, const VocabularyPart& part, std::int32_t target) {
   MaskSums sums{minus_infinity, 0, minus_infinity};
   const std::int64_t real = part.real();

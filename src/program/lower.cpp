@@ -1,5 +1,6 @@
 #include "tsrun/program/lower.hpp"
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -220,13 +221,16 @@ class Lowering {
   void head(ValueId x) {
     const Output output = w_.program().shape.output;
     if (output == Output::none) return;
-    if (output == Output::greedy || output == Output::logits) x = last_of_each_sequence(x);
+    if (output != Output::all_logits && output != Output::score) x = last_of_each_sequence(x);
     const ValueId n = stationary(norm(gather_E(x), Weight::final_norm, Weight::final_norm_bias));
     const AxisStack group = axis_order.reversed().only(layout_.stored_E);
     const ValueId logits = unembed(n, group);
     if (config().logit_scale != 1) w_.step(Op::scale, {logits}, {logits});
     if (output == Output::greedy) {
       w_.program().result = combined(Op::best, Op::choose, logits, 2, "id");
+    } else if (output == Output::candidates) {
+      const std::int64_t each = std::min(w_.program().shape.candidates, part_of_vocabulary(logits));
+      w_.program().result = reduced_and_gathered(Op::likeliest, logits, 2 * each);
     } else if (output == Output::score) {
       w_.program().result = combined(Op::mask_sums, Op::log_probability, logits, 3, "logprob");
     } else {
@@ -257,15 +261,21 @@ class Lowering {
     w_.step(Op::matmul, {n}, {logits}).weights = {table};
     return w_.reduce_scatter({logits}, group, {Dim::V})[0];
   }
-  // Each chip reduces its own vocabulary to `each` numbers a row; those of all chips are gathered and reduced alike on
-  // every chip.
-  ValueId combined(Op local, Op global, ValueId logits, std::int64_t each, const char* value_name) {
+  std::int64_t part_of_vocabulary(ValueId logits) const {
+    return w_.program().local_size(logits, part(logits).find(Dim::V));
+  }
+  // Each chip reduces its own vocabulary to `each` numbers a row, and those of all chips are gathered.
+  ValueId reduced_and_gathered(Op local, ValueId logits, std::int64_t each) {
     const ValueId mine = w_.make(std::string(name(local)), part(logits));
-    const int V = part(logits).find(Dim::V);
-    w_.program().values.back().size[static_cast<std::size_t>(V)] = each * w_.program().torus.size();
+    w_.program().values.back().size[static_cast<std::size_t>(part(logits).find(Dim::V))] =
+        each * w_.program().torus.size();
     w_.step(local, {logits}, {mine});
-    const ValueId all = w_.all_gather({mine}, part(mine).axes(Dim::V), {Dim::V})[0];
-    const ValueId out = w_.make(value_name, V == 1 ? Partition("B") : Partition("BL"));
+    return w_.all_gather({mine}, part(mine).axes(Dim::V), {Dim::V})[0];
+  }
+  // What all chips have reduced theirs to is reduced once more, alike on every chip.
+  ValueId combined(Op local, Op global, ValueId logits, std::int64_t each, const char* value_name) {
+    const ValueId all = reduced_and_gathered(local, logits, each);
+    const ValueId out = w_.make(value_name, part(logits).find(Dim::V) == 1 ? Partition("B") : Partition("BL"));
     w_.step(global, {all}, {out});
     return out;
   }
@@ -283,6 +293,7 @@ class Lowering {
 Program lower(const ModelConfig& config, const Torus& torus, const Layout& layout, const PassShape& shape,
               const Schedules& schedules) {
   check(shape.B() > 0, "a pass has at least one sequence");
+  check((shape.output == Output::candidates) == (shape.candidates > 0), "candidates are asked for by their number");
   return Lowering(config, torus, layout, shape, schedules).lowered();
 }
 

@@ -32,6 +32,7 @@ std::string_view name(Op op) {
     case Op::scale: return "scale";
     case Op::best: return "best";
     case Op::choose: return "choose";
+    case Op::likeliest: return "likeliest";
     case Op::mask_sums: return "mask_sums";
     case Op::log_probability: return "log_probability";
   }
@@ -56,8 +57,8 @@ std::string_view name(ScheduleName s) {
 std::string_view name(Phase phase) { return phase == Phase::prefill ? "prefill" : "decode"; }
 
 PassShape PassShape::uniform(Phase phase, std::int64_t sequences, std::int64_t tokens, std::int64_t context,
-                             Output output) {
-  return {phase, {{tokens, context, sequences}}, output};
+                             Output output, std::int64_t candidates) {
+  return {phase, {{tokens, context, sequences}}, output, candidates};
 }
 
 std::int64_t PassShape::B() const {

@@ -25,8 +25,8 @@ class ClosedForm {
   }
 
   // Elements that a chip sends, on average.
-  double pass(Output output) const {
-    double all = embedding() + head(output);
+  double pass(Output output, std::int64_t candidates = 0) const {
+    double all = embedding() + head(output, static_cast<double>(candidates));
     for (std::int64_t i = 0; i < c_.layers; ++i)
       all += c_.block == Block::serial ? attention() + residual() + feed_forward() + residual()
                                        : attention() + feed_forward() + residual();
@@ -99,10 +99,10 @@ class ClosedForm {
   }
 
   // The last token of each sequence or all; then weight-stationary.
-  double head(Output output) const {
+  double head(Output output, double candidates) const {
     if (output == Output::none) return 0;
     const AxisSet A = l_.stored_E, G = l_.gathered;
-    const bool last = output == Output::greedy || output == Output::logits;
+    const bool last = output != Output::all_logits && output != Output::score;
     const double tokens = last ? B_ : T_, cut = cuts_length_ && last ? 1 : g_;
     double all = last && cuts_length_ ? 2 * f(g_) * B_ * E() / (a_ * b_) : 0;
     all += f(b_) * tokens * E() / (cut * a_) + statistics(tokens * g_ / cut);
@@ -112,6 +112,7 @@ class ClosedForm {
     }
     all += f(of(A)) * tokens * V() / of(l_.stored_F());
     if (output == Output::greedy) return all + (n_ - 1) * 2 * tokens;
+    if (output == Output::candidates) return all + (n_ - 1) * 2 * std::min(candidates, V() / n_) * tokens;
     if (output == Output::score) return all + (n_ - 1) * 3 * tokens;
     return all + f(n_) * tokens * V();
   }

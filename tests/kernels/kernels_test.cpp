@@ -92,6 +92,45 @@ TEST_CASE("the best id of the vocabulary is real, and the smallest of equals") {
   CHECK(best_of(logits, {20, 5, 14}).logit < -1e30F);
 }
 
+TEST_CASE("the likeliest ids of a part of the vocabulary are real, in order, and of equals the smallest come first") {
+  const float logits[] = {1, 7, -2, 7, 3, 7, 99};
+  const VocabularyPart part{(1 << 25) + 1, 7, (1 << 25) + 7};  // the last id is padding; no float has all of these
+  const auto taken = [&](std::size_t count) {
+    std::vector<Best> out(count);
+    likeliest_of(logits, part, out);
+    return out;
+  };
+  const auto id = [&](std::int64_t i) { return static_cast<std::int32_t>(part.first + i); };
+  CHECK(taken(1) == std::vector<Best>{{7, id(1)}});
+  CHECK(taken(2) == std::vector<Best>{{7, id(1)}, {7, id(3)}});
+  CHECK(taken(4) == std::vector<Best>{{7, id(1)}, {7, id(3)}, {7, id(5)}, {3, id(4)}});
+  const std::vector<Best> all = taken(7);
+  CHECK(all[5] == Best{-2, id(2)});
+  CHECK(all[6].logit < -1e30F);
+  CHECK(all[6].id == part.V);
+  for (const Best& b : [&] {
+         std::vector<Best> none(3);
+         likeliest_of(logits, {part.V + 2, 7, part.V}, none);
+         return none;
+       }()) {
+    CHECK(b.logit < -1e30F);
+    CHECK(b.id >= part.V);
+  }
+}
+
+TEST_CASE("the likeliest ids are the first of all sorted, however many are taken and however many are equal") {
+  auto logits = random_floats(500, 3);
+  for (float& v : logits) v = std::round(4 * v);  // many equals
+  std::vector<Best> sorted;
+  for (std::size_t i = 0; i < logits.size(); ++i) sorted.push_back({logits[i], static_cast<std::int32_t>(i)});
+  std::sort(sorted.begin(), sorted.end(), likelier);
+  for (const std::size_t count : {1, 2, 7, 64, 499, 500}) {
+    std::vector<Best> out(count);
+    likeliest_of(logits.data(), {0, 500, 500}, out);
+    CHECK(std::equal(out.begin(), out.end(), sorted.begin()));
+  }
+}
+
 TEST_CASE("a log-probability is put together from parts of the vocabulary") {
   const auto logits = random_floats(12, 10);
   for (std::int32_t target = 0; target < 10; ++target) {

@@ -157,10 +157,13 @@ TEST_CASE("every value divides evenly and every buffer that lives has its own pl
   long long checked = 0, broken = 0;
   for (const Torus& torus : tori)
     for (const std::string& layout : every_layout())
-      for (const Output output : {Output::none, Output::greedy, Output::logits, Output::all_logits, Output::score})
+      for (const Output output : {Output::none, Output::greedy, Output::candidates, Output::logits, Output::all_logits,
+                                  Output::score})
         for (const std::int64_t B : {1, 3, 8}) {
           const ModelConfig& c = models[static_cast<std::size_t>(checked % 3)];
-          const Program p = lower(c, torus, parse_layout(layout), PassShape::uniform(Phase::prefill, B, 5, 0, output));
+          const Program p = lower(c, torus, parse_layout(layout),
+                                  PassShape::uniform(Phase::prefill, B, 5, 0, output,
+                                                     output == Output::candidates ? 4 : 0));
           CAPTURE(layout);
           for (const Value& v : p.values)
             for (int d = 0; d < v.partition.dims(); ++d)

@@ -18,6 +18,7 @@
 #include "tsrun/engine/executor.hpp"
 #include "tsrun/engine/kv_cache.hpp"
 #include "tsrun/engine/load_window.hpp"
+#include "tsrun/kernels/rows.hpp"
 #include "tsrun/mesh/mesh.hpp"
 #include "tsrun/program/lower.hpp"
 #include "tsrun/store/model_file.hpp"
@@ -42,6 +43,7 @@ struct Plan {
     return std::clamp<std::int64_t>(pass_tokens / std::max<std::int64_t>(1, chunk), 1, sequences);
   }
   Output widest = Output::logits;  // the output that takes the most memory of those that will be asked for
+  std::int64_t candidates = 0;     // where that is Output::candidates: how many of each chip
 };
 std::string to_text(const Plan& plan);
 
@@ -51,6 +53,7 @@ Memory predict_memory(const ModelFile& file, const Plan& plan, const HostRanks& 
 struct PassResult {
   std::vector<std::int32_t> ids;         // greedy: one a row
   std::vector<float> logits;             // logits: [row][V]; all_logits: [row][L][V]
+  std::vector<Best> candidates;          // candidates: [row][all chips' real ones, alike in number in every row]
   std::vector<float> log_probabilities;  // score: [row][L]
 };
 
@@ -64,7 +67,8 @@ class Engine {
   void share_prefix(std::span<const std::int32_t> tokens);
   bool prefix_is_shared() const { return cache_->shared() == plan_.prefix; }
   // `sequence` of a row is its slot, 0 to sequences - 1. Results are in the order of the rows.
-  PassResult forward(Phase phase, std::span<const PassInput> rows, Output output);
+  // `candidates`: for Output::candidates, how many of each chip.
+  PassResult forward(Phase phase, std::span<const PassInput> rows, Output output, std::int64_t candidates = 0);
 
   // Sequences that a prefill pass may have.
   std::int64_t most_prefill_rows() const { return lanes_ ? plan_.prefill_rows() : plan_.sequences; }
@@ -92,7 +96,7 @@ class Engine {
   };
   const PreparedProgram& program_for(Phase phase, const PassShape& shape);
   PassResult pass(Phase phase, std::span<const PassInput> rows, const std::vector<std::int64_t>& places, KvCache& cache,
-                  Output output);
+                  Output output, std::int64_t candidates);
   void load(const ModelFile& file, const HostRanks& host, const LoadProgress& progress);
   void make_caches();
   KvCache& bring(Phase phase, std::span<const PassInput> rows, std::vector<std::int64_t>& places);
@@ -109,7 +113,8 @@ class Engine {
   std::vector<Lane> lane_of_;
   std::int64_t pass_ = 0;
   std::unique_ptr<Executor> executor_;
-  std::map<std::tuple<Phase, std::int64_t, std::int64_t, Output>, PreparedProgram> programs_;  // by phase, B, L, output
+  // By phase, B, L, output and the number of candidates.
+  std::map<std::tuple<Phase, std::int64_t, std::int64_t, Output, std::int64_t>, PreparedProgram> programs_;
   double load_seconds_ = 0;
   std::int64_t load_bytes_ = 0;
 };

@@ -38,8 +38,16 @@ struct VocabularyPart {
 struct Best {
   float logit;
   std::int32_t id;
+  friend bool operator==(const Best&, const Best&) = default;
 };
+// The order of tokens by likelihood: of equals, the smaller id comes first.
+constexpr bool likelier(const Best& a, const Best& b) {
+  return a.logit != b.logit ? a.logit > b.logit : a.id < b.id;
+}
 Best best_of(const float* logits, const VocabularyPart& part);
+// As many of the likeliest as there is room for, at most the part's width, from the likeliest down. Where the part has
+// fewer real ids, what is left is padding: -inf, and ids from V on.
+void likeliest_of(const float* logits, const VocabularyPart& part, std::span<Best> out);
 // The largest logit, the sum of exp(logit - largest), and the logit of `target` or -inf where it is not here.
 struct MaskSums {
   float largest, sum, target;

@@ -53,6 +53,7 @@ enum class Op : std::uint8_t {
   scale,           // times logit_scale, in place
   best,            // this chip's best (logit, id) of each row
   choose,          // the best of all chips' -> id
+  likeliest,       // this chip's likeliest (logit, id) of each row, several of them
   mask_sums,       // this chip's (maximum, sum of exponentials, target logit) of each row
   log_probability  // of the target, from all chips' sums
 };
@@ -136,6 +137,7 @@ std::string_view name(Phase phase);
 enum class Output : std::uint8_t {
   none,        // only the cache: a chunk of a prompt that goes on
   greedy,      // the id of the largest logit after each sequence's last new token
+  candidates,  // each chip's likeliest (logit, id) after each sequence's last new token, on every chip
   logits,      // all logits after each sequence's last new token, on every chip
   all_logits,  // all logits after every new token, on every chip
   score        // log-probability of a given next token after every new token
@@ -145,10 +147,11 @@ struct PassShape {
   Phase phase = Phase::prefill;
   std::vector<PassRow> rows;
   Output output = Output::greedy;
+  std::int64_t candidates = 0;  // Output::candidates: of each chip, or all that it has
 
   // `sequences` of `tokens` new tokens each on the same context.
   static PassShape uniform(Phase phase, std::int64_t sequences, std::int64_t tokens, std::int64_t context,
-                           Output output);
+                           Output output, std::int64_t candidates = 0);
   std::int64_t B() const;  // sequences
   std::int64_t L() const;  // the most new tokens of a sequence, at least 1
 };
@@ -181,7 +184,7 @@ struct Program {
   Partition kv_cache;  // BJSQ, B cut as attention cuts it
   std::vector<Value> values;
   std::vector<Step> steps;
-  ValueId result = -1;  // greedy: ids "B"; logits: "BV", "BLV"; score: "BL"; -1 for none
+  ValueId result = -1;  // greedy: ids "B"; candidates: "BV" in pairs; logits: "BV", "BLV"; score: "BL"; -1 for none
 
   const Value& value(ValueId id) const { return values[static_cast<std::size_t>(id)]; }
   std::int64_t local_size(ValueId id, int dim) const;  // of one dimension on a chip
