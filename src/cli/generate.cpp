@@ -197,7 +197,8 @@ int run_generate(const Arguments& a, const Console& console, const MpiSession& s
   if (!a.list("stop").empty()) job.mesh().together("building the tokenizer", [&] { job.tokenizer(); });
   Plan plan = job.plan(a, work_of(ids, n_predict), found.header.is_null() ? Json() : found.header.value("plan", Json()));
   plan.prefix = shared_prefix(ids);
-  plan.widest = asked.sampling.greedy() ? Output::greedy : Output::logits;
+  plan.widest = output_for(asked.sampling, job.config().V, plan.torus.size());
+  if (plan.widest == Output::candidates) plan.candidates = asked.sampling.candidates();
 
   std::unique_ptr<ResultsFile> results_file;
   job.mesh().together("opening the results file", [&] {

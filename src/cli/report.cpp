@@ -123,8 +123,9 @@ std::string explain_run(const Engine& engine, const std::vector<Ids>& prompts, c
   std::string out;
   for (const Phase phase : {Phase::prefill, Phase::decode}) {
     const bool prefills = phase == Phase::prefill;
-    const PassShape shape = prefills ? PassShape::uniform(phase, 1, std::min(longest, plan.chunk), 0, Output::greedy)
-                                     : PassShape::uniform(phase, rows, 1, longest, Output::greedy);
+    const std::int64_t L = prefills ? std::min(longest, plan.chunk) : 1;
+    const PassShape shape = PassShape::uniform(phase, prefills ? 1 : rows, L, prefills ? 0 : longest, plan.widest,
+                                               plan.candidates);
     const Program program = lower(engine.config(), plan.torus, prefills ? plan.prefill : plan.decode, shape, plan.schedules);
     const auto held = [&engine](const WeightUse& use) { return engine.held(use); };
     const PassPrice priced = price(program, chip, held, plan.kv);

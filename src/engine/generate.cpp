@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "tsrun/core/error.hpp"
+#include "tsrun/core/integer.hpp"
 
 namespace tsrun {
 namespace {
@@ -31,6 +32,7 @@ class Batch {
       : engine_(engine),
         options_(options),
         timing_(timing),
+        output_(output_for(options.sampling, engine.config().V, engine.plan().torus.size())),
         texts_(prompts),
         results_(prompts.size()),
         slots_(static_cast<std::size_t>(engine.plan().sequences)) {}
@@ -118,22 +120,24 @@ class Batch {
       rows.push_back({static_cast<std::int64_t>(s), slots_[s].cached,
                       all.subspan(static_cast<std::size_t>(slots_[s].cached), static_cast<std::size_t>(share[s]))});
     }
-    const bool greedy = options_.sampling.greedy();
-    const PassResult result = engine_.forward(phase, rows,
-                                              !wants_tokens ? Output::none
-                                              : greedy      ? Output::greedy
-                                                            : Output::logits);
-    const auto V = static_cast<std::size_t>(engine_.config().V);
+    const PassResult result =
+        engine_.forward(phase, rows, wants_tokens ? output_ : Output::none, options_.sampling.candidates());
     const double seconds = clock.seconds();
     for (std::size_t r = 0; r < who.size(); ++r) {
       Slot& slot = slots_[who[r]];
       slot.cached += share[who[r]];
       if (remaining(slot) > 0) continue;
-      const std::vector<std::int32_t>& text = texts_[slot.sequence];
-      accept(slot, greedy ? result.ids[r]
-                          : sample(std::span(result.logits).subspan(r * V, V), options_.sampling, text, slot.sequence));
+      accept(slot, next_token(result, r, who.size(), slot.sequence));
     }
     return seconds;
+  }
+  std::int32_t next_token(const PassResult& result, std::size_t row, std::size_t rows, std::size_t sequence) const {
+    if (output_ == Output::greedy) return result.ids[row];
+    const auto drawn = [&](const auto& all) {
+      const std::size_t each = all.size() / rows;
+      return sample(std::span(all).subspan(row * each, each), options_.sampling, texts_[sequence], sequence);
+    };
+    return output_ == Output::candidates ? drawn(result.candidates) : drawn(result.logits);
   }
 
   void accept(Slot& slot, std::int32_t id) {
@@ -153,6 +157,7 @@ class Batch {
   Engine& engine_;
   const GenerateOptions& options_;
   GenerateTiming& timing_;
+  Output output_;  // of passes whose tokens are wanted
   Clock clock_;
   std::vector<std::vector<std::int32_t>> texts_;  // prompts, growing
   std::vector<Generated> results_;
@@ -187,6 +192,12 @@ std::vector<std::int64_t> next_pass(const std::vector<std::int64_t>& remaining, 
     ++rows;
   }
   return share;
+}
+
+Output output_for(const Sampling& sampling, std::int64_t V, int chips) {
+  if (sampling.greedy()) return Output::greedy;
+  const std::int64_t pairs = sampling.candidates();
+  return pairs > 0 && 2 * pairs < ceil_div(V, chips) ? Output::candidates : Output::logits;
 }
 
 std::int64_t shared_prefix(const std::vector<std::vector<std::int32_t>>& prompts) {

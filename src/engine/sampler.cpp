@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 namespace tsrun {
@@ -23,38 +24,28 @@ std::uint64_t mixed(std::uint64_t v) {
   return v ^ (v >> 31);
 }
 
-std::vector<Candidate> penalised(std::span<const float> logits, const Sampling& s,
-                                 std::span<const std::int32_t> history) {
-  std::vector<Candidate> all(logits.size());
-  for (std::size_t i = 0; i < logits.size(); ++i) all[i] = {static_cast<std::int32_t>(i), logits[i]};
-  if (s.repeat_penalty == 1) return all;
+using Ids = std::unordered_set<std::int32_t>;
+Ids penalised_ids(const Sampling& s, std::span<const std::int32_t> history) {
+  if (s.repeat_penalty == 1) return {};
   const auto recent = history.last(std::min(history.size(), penalised_tokens));
-  for (const std::int32_t id : std::unordered_set<std::int32_t>(recent.begin(), recent.end())) {
-    double& logit = all[static_cast<std::size_t>(id)].weight;
-    logit = logit > 0 ? logit / s.repeat_penalty : logit * s.repeat_penalty;
-  }
-  return all;
+  return {recent.begin(), recent.end()};
+}
+void penalise(double& logit, const Sampling& s) {
+  logit = logit > 0 ? logit / s.repeat_penalty : logit * s.repeat_penalty;
 }
 
-bool likelier(const Candidate& a, const Candidate& b) {
+bool heavier(const Candidate& a, const Candidate& b) {
   return a.weight != b.weight ? a.weight > b.weight : a.id < b.id;
 }
 
-}  // namespace
-
-double random_number(std::uint64_t seed, std::uint64_t sequence, std::uint64_t position) {
-  return static_cast<double>(mixed(mixed(mixed(seed) ^ sequence) ^ position) >> 11) * 0x1p-53;
-}
-
-std::int32_t sample(std::span<const float> logits, const Sampling& s, std::span<const std::int32_t> history,
-                    std::uint64_t sequence) {
-  std::vector<Candidate> all = penalised(logits, s, history);
-  if (s.temperature <= 0) return std::min_element(all.begin(), all.end(), likelier)->id;
+// `random`: from 0 to below 1.
+std::int32_t drawn(std::vector<Candidate> all, const Sampling& s, double random) {
+  if (s.temperature <= 0) return std::min_element(all.begin(), all.end(), heavier)->id;
   if (s.top_k > 0 && s.top_k < std::ssize(all)) {
-    std::nth_element(all.begin(), all.begin() + s.top_k, all.end(), likelier);
+    std::nth_element(all.begin(), all.begin() + s.top_k, all.end(), heavier);
     all.resize(static_cast<std::size_t>(s.top_k));
   }
-  std::sort(all.begin(), all.end(), likelier);
+  std::sort(all.begin(), all.end(), heavier);
   const double highest = all[0].weight;
   double sum = 0;
   for (Candidate& c : all) sum += c.weight = std::exp((c.weight - highest) / s.temperature);
@@ -63,10 +54,48 @@ std::int32_t sample(std::span<const float> logits, const Sampling& s, std::span<
   std::size_t count = 0;
   while (count < all.size() && (count == 0 || (kept < s.top_p * sum && all[count].weight >= s.min_p)))
     kept += all[count++].weight;
-  double at = random_number(s.seed, sequence, history.size()) * kept;
+  double at = random * kept;
   for (std::size_t i = 0; i < count; ++i)
     if ((at -= all[i].weight) < 0) return all[i].id;
   return all[count - 1].id;
+}
+
+}  // namespace
+
+double random_number(std::uint64_t seed, std::uint64_t sequence, std::uint64_t position) {
+  return static_cast<double>(mixed(mixed(mixed(seed) ^ sequence) ^ position) >> 11) * 0x1p-53;
+}
+
+// The final order is that after the penalty. Of ids that stand before a token t in the raw order, by logit and then by
+// the smaller id, only one that is itself penalised may come to stand behind t: a penalty of at least 1 raises no logit,
+// positive or not, so t does not rise, and what is not penalised stays where it was. If t is among the final K, at most
+// K - 1 others stand before it at the end, and at most penalised_tokens have left: it is among the first
+// K + penalised_tokens of the raw order, and so of that of its own part of the vocabulary. Whatever else is brought
+// stands behind the final K, whose order is total: the same tokens with the same weights are added up in the same order.
+// Top-p and min-p choose among these K, as temperature 0 takes the first.
+std::int64_t Sampling::candidates() const {
+  if (repeat_penalty < 1 || (temperature > 0 && top_k <= 0)) return 0;
+  const std::int64_t kept = temperature > 0 ? std::min<std::int64_t>(top_k, INT32_MAX) : 1;
+  return kept + (repeat_penalty == 1 ? 0 : static_cast<std::int64_t>(penalised_tokens));
+}
+
+std::int32_t sample(std::span<const float> logits, const Sampling& s, std::span<const std::int32_t> history,
+                    std::uint64_t sequence) {
+  std::vector<Candidate> all(logits.size());
+  for (std::size_t i = 0; i < logits.size(); ++i) all[i] = {static_cast<std::int32_t>(i), logits[i]};
+  for (const std::int32_t id : penalised_ids(s, history)) penalise(all[static_cast<std::size_t>(id)].weight, s);
+  return drawn(std::move(all), s, random_number(s.seed, sequence, history.size()));
+}
+
+std::int32_t sample(std::span<const Best> candidates, const Sampling& s, std::span<const std::int32_t> history,
+                    std::uint64_t sequence) {
+  std::vector<Candidate> all;
+  const Ids recent = penalised_ids(s, history);
+  for (const Best& b : candidates) {
+    all.push_back({b.id, b.logit});
+    if (recent.contains(b.id)) penalise(all.back().weight, s);
+  }
+  return drawn(std::move(all), s, random_number(s.seed, sequence, history.size()));
 }
 
 }  // namespace tsrun

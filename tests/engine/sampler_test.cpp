@@ -3,8 +3,11 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
+#include <random>
 #include <set>
 #include <vector>
 
@@ -76,6 +79,90 @@ TEST_CASE("a repeat penalty pushes recent ids down, positive and negative logits
   std::vector<std::int32_t> long_ago(65, 0);
   long_ago[0] = 4;
   CHECK(sample(logits, s, long_ago, 0) == 4);
+}
+
+TEST_CASE("the likeliest of each part of the vocabulary have the token that whole rows have") {
+  const std::int64_t V = 1000, parts = 3, width = 334;  // the last two ids of the last part are padding
+  std::minstd_rand random(5);
+  std::set<std::int32_t> seen;
+  int checked = 0;
+  for (const double penalty : {1.0, 1.3, 50.0})
+    for (const std::int64_t k : {1, 2, 5, 40, 400, 5000})
+      for (const double temperature : {0.0, 0.7, 3.0})
+        for (const double top_p : {1.0, 0.8})
+          for (const double min_p : {0.0, 0.05})
+            for (const int coarse : {0, 1}) {  // many logits are equal
+              Sampling s{temperature, k, top_p, min_p, penalty, static_cast<std::uint64_t>(checked)};
+              std::vector<float> row;
+              for (std::int64_t i = 0; i < V; ++i) {
+                const float v = static_cast<float>(random() % 4001) / 200 - 12;
+                row.push_back(coarse != 0 ? std::round(v / 2) : v);
+              }
+              // What is penalised is mostly what stands at the top.
+              std::vector<Best> sorted;
+              for (std::int64_t i = 0; i < V; ++i)
+                sorted.push_back({row[static_cast<std::size_t>(i)], static_cast<std::int32_t>(i)});
+              std::sort(sorted.begin(), sorted.end(), likelier);
+              std::vector<std::int32_t> history;
+              for (std::size_t i = 0; i < 70; ++i) history.push_back(sorted[i].id);
+
+              REQUIRE(s.candidates() == (temperature > 0 ? k : 1) + (penalty == 1 ? 0 : 64));
+              const auto each = static_cast<std::size_t>(std::min(s.candidates(), width));
+              std::vector<float> padded = row;
+              padded.resize(static_cast<std::size_t>(parts * width), 1e9F);
+              std::vector<Best> candidates;
+              for (std::int64_t part = 0; part < parts; ++part) {
+                std::vector<Best> mine(each);
+                likeliest_of(padded.data() + part * width, {part * width, width, V}, mine);
+                for (const Best& b : mine)
+                  if (b.id < V) candidates.push_back(b);
+              }
+              const std::int32_t id = sample(candidates, s, history, 3);
+              CHECK(id == sample(row, s, history, 3));
+              seen.insert(id);
+              ++checked;
+            }
+  CHECK(checked == 3 * 6 * 3 * 2 * 2 * 2);
+  CHECK(seen.size() > 50);
+}
+
+TEST_CASE("only 64 more than K are enough where all penalised tokens stood at the top") {
+  std::vector<float> row(300, 0);
+  std::vector<std::int32_t> history;
+  for (std::int32_t i = 0; i < 64; ++i) {
+    row[static_cast<std::size_t>(i)] = 2;
+    history.push_back(i);
+  }
+  row[64] = 1;
+  Sampling s;
+  s.repeat_penalty = 4;
+  REQUIRE(s.candidates() == 65);
+  std::vector<Best> mine(65);
+  likeliest_of(row.data(), {0, 300, 300}, mine);
+  CHECK(sample(row, s, history, 0) == 64);
+  CHECK(sample(mine, s, history, 0) == 64);
+  mine.pop_back();
+  CHECK(sample(mine, s, history, 0) != 64);
+}
+
+TEST_CASE("candidates are asked for where they have the token and are fewer bytes than rows") {
+  Sampling s;
+  CHECK(output_for(s, 1000, 4) == Output::greedy);
+  s.temperature = 1;
+  s.top_p = 0.9;
+  s.min_p = 0.1;
+  CHECK(output_for(s, 1000, 4) == Output::logits);
+  s.top_k = 124;
+  CHECK(output_for(s, 1000, 4) == Output::candidates);
+  s.top_k = 125;
+  CHECK(output_for(s, 1000, 4) == Output::logits);
+  s.top_k = std::numeric_limits<std::int64_t>::max();
+  s.repeat_penalty = 2;
+  CHECK(output_for(s, 1000, 4) == Output::logits);
+  s.top_k = 60;
+  CHECK(output_for(s, 1000, 4) == Output::candidates);
+  s.repeat_penalty = 0.9;  // raises logits
+  CHECK(output_for(s, 1000, 4) == Output::logits);
 }
 
 TEST_CASE("the random number depends on seed, sequence and position, and on nothing else") {

@@ -43,6 +43,10 @@ struct GenerateTiming {
 std::vector<Generated> generate(Engine& engine, const std::vector<std::vector<std::int32_t>>& prompts,
                                 const GenerateOptions& options, GenerateTiming& timing);
 
+// What a pass brings for tokens that are drawn so from a vocabulary of V ids over so many chips: candidates where there
+// is a number of them that has the same token and is fewer bytes than whole rows.
+Output output_for(const Sampling& sampling, std::int64_t V, int chips);
+
 // Tokens with which all prompts begin, for the plan; 0 where they are too few to be kept once.
 std::int64_t shared_prefix(const std::vector<std::vector<std::int32_t>>& prompts);
 

@@ -1,4 +1,4 @@
-// The next token from its logits.
+// The next token from its logits, or from those of them that can still win.
 //
 // The random number depends on (seed, sequence, position) only, so a text does not change with its batch, its slot or
 // the mesh's idea of time.
@@ -6,6 +6,8 @@
 
 #include <cstdint>
 #include <span>
+
+#include "tsrun/kernels/rows.hpp"
 
 namespace tsrun {
 
@@ -18,6 +20,9 @@ struct Sampling {
   std::uint64_t seed = 0;
 
   bool greedy() const { return temperature <= 0 && repeat_penalty == 1; }
+  // So many of the likeliest by their logits, of the whole vocabulary or of each part of it, have all among them that a
+  // token is drawn from; 0 where there is no such number.
+  std::int64_t candidates() const;
 };
 
 // Uniform in [0, 1).
@@ -25,6 +30,9 @@ double random_number(std::uint64_t seed, std::uint64_t sequence, std::uint64_t p
 
 // `history`: the sequence so far, prompt included. Penalty, temperature, then top-k, top-p and min-p.
 std::int32_t sample(std::span<const float> logits, const Sampling& sampling, std::span<const std::int32_t> history,
+                    std::uint64_t sequence);
+// The same token, from candidates in any order.
+std::int32_t sample(std::span<const Best> candidates, const Sampling& sampling, std::span<const std::int32_t> history,
                     std::uint64_t sequence);
 
 }  // namespace tsrun
