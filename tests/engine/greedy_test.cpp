@@ -1,7 +1,8 @@
 // Texts of every architecture: 32 greedy ids, on every torus and in both storages, are those of the reference, whose
-// logits are held against transformers. The prompts and what follows them are longer than the sliding windows and than
-// the context before the rotary scaling.
+// logits are held against transformers. The prompts are longer than the sliding windows and than the context before the
+// rotary scaling.
 #include <algorithm>
+#include <set>
 
 #include "golden_file.hpp"
 #include "reference/transformer.hpp"
@@ -26,6 +27,12 @@ std::vector<Torus> tori() {
 std::vector<std::int32_t> prompt_of(const std::string& model, const ModelConfig& config) {
   const std::vector<std::int32_t> longest = golden_sequences(model).back().ids;
   return {longest.begin(), longest.begin() + std::min<std::ptrdiff_t>(std::ssize(longest), config.context - n_predict)};
+}
+
+// Linear scaling has no use for it and does not name it: it is what the factor stretches to the context.
+double context_before_scaling(const ModelConfig& config) {
+  if (config.rope_scaling == RopeScaling::linear) return static_cast<double>(config.context) / config.rope_factor;
+  return static_cast<double>(config.rope_original_context);
 }
 
 // What the reference says after all but the last of these ids, from the `first` on.
@@ -70,12 +77,21 @@ TEST_CASE("32 greedy ids of every architecture are the reference's, on every tor
   }
 }
 
-TEST_CASE("what is generated reaches beyond windows and the context before scaling") {
+// Where a prompt is a whole stored sequence, an independent implementation has said the logits of all its positions.
+TEST_CASE("prompts of stored sequences reach beyond windows and the context before scaling") {
+  std::set<RopeScaling> scalings;
+  std::set<std::string> windowed;
   for (const std::string& model : golden_names()) {
     CAPTURE(model);
     const ModelConfig config = open_source(read_golden(TSRUN_SOURCE_DIR "/tests/golden", model).model_path)->config();
-    const auto length = static_cast<std::int64_t>(prompt_of(model, config).size()) + n_predict;
-    CHECK(length > config.window);
-    if (config.rope_original_context > 0 && model != "llama_bias") CHECK(length > config.rope_original_context);
+    scalings.insert(config.rope_scaling);
+    if (config.window > 0) windowed.insert(config.architecture);
+    const std::size_t prompt = prompt_of(model, config).size();
+    CHECK(static_cast<std::int64_t>(prompt) > config.window);
+    CHECK(static_cast<double>(prompt) > context_before_scaling(config));
+    if (config.window > 0 || config.rope_scaling != RopeScaling::none)
+      CHECK(prompt == golden_sequences(model).back().ids.size());
   }
+  CHECK(scalings == std::set{RopeScaling::none, RopeScaling::linear, RopeScaling::llama3, RopeScaling::yarn});
+  CHECK(windowed == std::set<std::string>{"gemma3", "mistral", "phi3"});
 }

@@ -52,24 +52,25 @@ DEFAULTS = dict(
 
 GPT = dict(norm="layer", norm_bias=True, gated=False, qkv_bias=True, attn_out_bias=True, ffn_bias=True)
 
-# Sizes of which most do not divide over 2, 3, 4, 6 or 8 ranks.
+# Sizes of which most do not divide over 2, 3, 4, 6 or 8 ranks. The last sequence of a model is longer than its window
+# and than its context before scaling: what goes wrong only beyond them is seen.
 MODELS = {
     "llama_gqa": dict(architecture="llama", layers=2, E=72, F=46, H=9, K=3, Q=8, V=131),
     "llama_bias": dict(architecture="llama", layers=2, E=52, F=58, H=4, K=2, Q=16, V=101, qkv_bias=True,
                        attn_out_bias=True, ffn_bias=True, tied=True, rope_base=500000.0, rope_scaling="llama3",
-                       rope_factor=8.0, rope_original_context=8192, context=16384, lengths=(5, 17, 96)),
+                       rope_factor=8.0, rope_original_context=64, context=16384, lengths=(5, 17, 96)),
     "cohere_mqa": dict(architecture="command-r", layers=2, E=50, F=58, H=5, K=1, Q=10, V=127, norm="layer",
                        block="parallel", tied=True, logit_scale=0.25, rope_pairing="adjacent"),
     "cohere_linear": dict(architecture="command-r", layers=2, E=36, F=46, H=6, K=3, Q=6, V=67, norm="layer",
                           block="parallel", tied=True, rope_pairing="adjacent", rope_scaling="linear",
-                          rope_factor=4.0),
+                          rope_factor=4.0, context=128),
     "palm": dict(architecture="palm", layers=2, E=54, F=62, H=6, K=1, Q=8, V=113, norm_offset=1.0, block="parallel",
                  tied=True, rope_pairing="adjacent"),
     "palm_scaled": dict(architecture="palm", layers=2, E=30, F=46, H=3, K=1, Q=10, V=61, norm_offset=1.0,
                         block="parallel", embed_scale=2.5, logit_scale=0.3, rope_dims=6, rope_pairing="adjacent"),
-    # Those below are in both formats. Sequences are longer than windows and than the context before scaling.
+    # Those below are in both formats.
     "llama": dict(architecture="llama", layers=2, E=32, F=44, H=4, K=2, Q=8, V=61, tied=True, rope_scaling="llama3",
-                  rope_factor=4.0, rope_original_context=64, rope_base=500.0, dtype="bfloat16"),
+                  rope_factor=4.0, rope_original_context=32, rope_base=500.0, dtype="bfloat16"),
     "cohere": dict(architecture="command-r", layers=2, E=32, F=44, H=4, K=2, Q=8, V=61, norm="layer", block="parallel",
                    tied=True, logit_scale=0.25, rope_pairing="adjacent", dtype="float16"),
     "mistral": dict(architecture="mistral", layers=2, E=32, F=44, H=4, K=2, Q=10, V=61, window=11, dtype="float32"),
@@ -81,7 +82,7 @@ MODELS = {
     "gemma3": dict(architecture="gemma3", layers=6, E=24, F=36, H=2, K=1, Q=8, V=61, norm_offset=1.0,
                    norm_place="around", activation="gelu_tanh", tied=True, qk_norm="head", embed_scale=math.sqrt(24),
                    window=9, full_every=6, rope_base=1e6, rope_local_base=1e4, rope_scaling="linear", rope_factor=4.0,
-                   dtype="bfloat16"),
+                   context=128, dtype="bfloat16"),
     "phi3": dict(architecture="phi3", layers=2, E=32, F=44, H=4, K=2, Q=8, V=61, window=13, rope_dims=6,
                  dtype="bfloat16"),
     "gptneox": GPT | dict(architecture="gptneox", layers=2, E=32, F=44, H=4, K=4, Q=8, V=61, block="parallel",
@@ -178,6 +179,10 @@ def rotary_frequencies(c, local=False):
             frequency *= yarn_multiplier(c, i)
         out.append(frequency)
     return torch.tensor(out, dtype=torch.float64)
+
+
+def context_before_scaling(c):  # linear scaling has no use for it and does not name it
+    return c["context"] / c["rope_factor"] if c["rope_scaling"] == "linear" else c["rope_original_context"]
 
 
 def yarn_multiplier(c, i):
@@ -427,8 +432,7 @@ def write_gguf(c, weights, path):
     if not c["dtype"]:
         out.add_file_type(gguf.LlamaFileType.ALL_F32)
     if c["rope_scaling"] == "llama3":
-        if c["rope_original_context"] != 8192:  # the one that Llama 3 has, and no file says
-            out.add_rope_scaling_orig_ctx_len(c["rope_original_context"])
+        out.add_rope_scaling_orig_ctx_len(c["rope_original_context"])  # a file without it means Llama 3's own, 8192
         frequencies = rotary_frequencies(c | {"rope_scaling": "none"}).tolist()
         out.add_tensor("rope_freqs.weight", np.array([llama3_divisor(c, f) for f in frequencies], dtype=np.float32))
     for name, t in gguf_tensors(c, weights).items():
@@ -466,6 +470,7 @@ def main():
             continue
         c = DEFAULTS | {"rope_dims": facts["Q"]} | facts
         print(f"{name}: {facts}")
+        assert c["lengths"][-1] > max(c["window"], context_before_scaling(c))
         rng = np.random.default_rng(seed)
         weights = make_weights(c, rng)
         sequences = [rng.integers(0, c["V"], n).tolist() for n in c["lengths"]]
