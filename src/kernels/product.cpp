@@ -213,6 +213,7 @@ void multiply(Activations& x, std::span<const ProductOf> wanted) {
       check(b.type == w.type && b.rows == w.rows && b.columns == w.columns,
             "blocks of weights are of one type and shape");
     check(w.columns * std::ssize(p.blocks) == x.columns_, "the weights are as wide as the activations");
+    check(p.blocks.size() == wanted.front().blocks.size(), "products that are made together are cut alike");
     if (x.rows_ == 0 || w.rows == 0 || w.columns == 0) continue;
     const DType multiplied = x.kernels_->multiplied_as(w.type, x.expected_);
     const Form form = x.kernels_->form(multiplied);

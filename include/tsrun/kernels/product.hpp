@@ -63,7 +63,7 @@ struct ProductOf {
   std::int64_t y_stride = 0;
   bool onto = false;
 };
-// Several products of the same rows, which the threads share out as one: they meet at its end.
+// Several products of the same rows, all of as many blocks, which the threads share out as one: they meet at its end.
 void multiply(Activations& x, std::span<const ProductOf> products);
 void multiply(Activations& x, std::span<const PackedView> blocks, float* y, std::int64_t y_stride = 0,
               bool onto = false);
