@@ -9,7 +9,12 @@
 
 #include "packed_kernels.hpp"
 
-namespace tsrun::simd_amx {
+namespace tsrun {
+namespace simd_avx512_bf16 {
+extern const PackedKernels packed;  // for what is not multiplied in tiles
+}
+
+namespace simd_amx {
 
 inline constexpr int tile_row_bytes = 64, unit_rows = 16;  // a row of a register, and its rows
 
@@ -32,4 +37,5 @@ inline void store_pair(__m512 first, __m512 second, std::byte* to) {
   _mm512_storeu_si512(to, _mm512_permutexvar_epi16(_mm512_loadu_si512(order.data()), both));
 }
 
-}  // namespace tsrun::simd_amx
+}  // namespace simd_amx
+}  // namespace tsrun

@@ -1,29 +1,20 @@
 // The products of attention in tiles of the matrix unit: both factors are rounded to bf16, in which the cache has keys
 // and values anyhow, and added up in f32.
 #include <algorithm>
-#include <vector>
 
 #include "amx.hpp"
 #include "attention_kernels.hpp"
 #include "tsrun/core/integer.hpp"
 #include "tsrun/kernels/packed.hpp"
+#include "tsrun/kernels/pages.hpp"
 
 namespace tsrun {
-namespace simd_avx512_bf16 {
-extern const PackedKernels packed;
-}
-
 namespace simd_amx {
 namespace {
 
 constexpr std::int64_t group = form_group(Form::bf16), most_rows = 2 * unit_rows;
 
-std::byte* room(std::vector<std::byte>& buffer, std::int64_t bytes) {
-  if (std::ssize(buffer) < bytes) buffer.resize(static_cast<std::size_t>(bytes));
-  return buffer.data();
-}
-
-// Columns [first, first + count) of b, count <= 16, as a panel of packed bf16 weights of `padded` columns.
+// The first `count` columns of b, at most 16, as a panel of packed bf16 weights of `padded` columns.
 void pack_columns(const float* b, std::int64_t stride, std::int64_t depth, std::int64_t padded, std::int64_t count,
                   std::byte* to) {
   const auto mask = static_cast<__mmask16>((1U << static_cast<unsigned>(count)) - 1);
@@ -37,7 +28,7 @@ void pack_columns(const float* b, std::int64_t stride, std::int64_t depth, std::
 
 void attention_products(const float* a, std::int64_t n, std::int64_t a_stride, std::int64_t depth, const float* b,
                         std::int64_t b_stride, std::int64_t width, bool onto, float* out, std::int64_t out_stride) {
-  thread_local std::vector<std::byte> rows, columns;
+  thread_local Pages rows, columns;
   const std::int64_t padded = round_up(depth, group), row_bytes = form_bytes(Form::bf16, padded);
   std::byte* const x = room(rows, n * row_bytes);
   for (std::int64_t i = 0; i < n; i += most_rows)

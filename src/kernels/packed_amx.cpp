@@ -12,10 +12,6 @@
 #include "tsrun/kernels/packed.hpp"
 
 namespace tsrun {
-namespace simd_avx512_bf16 {
-extern const PackedKernels packed;
-}
-
 namespace simd_amx {
 namespace {
 
@@ -113,7 +109,7 @@ void run_groups(const Tile& t, int rows, const float* from, std::int64_t from_st
 template <bool has_below, int panels>
 void tile_of(int rows, const Tile& t) {
   const std::int64_t whole = t.columns / group, tail = t.columns % group;
-  asm volatile("" ::: "memory");
+  asm volatile("" ::: "memory");  // GCC 12 takes it that tiles touch no memory
   if (whole > 0) {
     shape_tiles(rows, group / 2);
     run_groups<has_below, panels>(t, rows, t.from, t.from_stride, 0, whole);

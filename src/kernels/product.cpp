@@ -59,14 +59,6 @@ struct Product {
   void run_chunk(const Strip&, std::int64_t block, std::int64_t column, std::int64_t first, std::int64_t last) const;
 };
 
-// Grows and never shrinks, so that the next product of this size allocates nothing.
-template <class T = std::byte>
-T* room(Pages& buffer, std::int64_t count) {
-  const auto bytes = count * static_cast<std::int64_t>(sizeof(T));
-  if (buffer.bytes() < bytes) buffer = Pages(bytes);
-  return reinterpret_cast<T*>(buffer.data());
-}
-
 void Product::run(std::int64_t panel, std::int64_t end, std::int64_t first, std::int64_t last) const {
   thread_local Pages between;
   thread_local std::vector<Strip> strips;
@@ -167,7 +159,7 @@ const Activations::Converted& Activations::converted(DType multiplied, std::int6
   const std::int64_t fine_block_bytes = rows_ * fine_bytes(form, form_padded(form, block_columns));
   made.coarse_bytes = columns_ / block_columns * block_bytes;
   const std::int64_t bytes = made.coarse_bytes + columns_ / block_columns * fine_block_bytes;
-  if (made.bytes.bytes() < bytes) made.bytes = Pages(bytes);
+  std::byte* const all = room(made.bytes, bytes);
   const Blocking blocking = kernels_->blocking(form, rows_);
   const RowBlocks row_blocks(rows_, blocking.tile_rows);
   const std::int64_t step = blocking.chunk_columns, chunks = ceil_div(block_columns, step);
@@ -177,9 +169,9 @@ const Activations::Converted& Activations::converted(DType multiplied, std::int6
       const std::int64_t block = c / chunks, first = c % chunks * step, row = row_blocks.first(b);
       const std::int64_t here = std::min(step, block_columns - first);
       const std::int64_t padded = form_padded(form, here);
-      std::byte* const to = made.bytes.data() + block * block_bytes + rows_ * form_bytes(form, first) +
+      std::byte* const to = all + block * block_bytes + rows_ * form_bytes(form, first) +
                             row * form_bytes(form, padded);
-      std::byte* const fine = made.bytes.data() + made.coarse_bytes + block * fine_block_bytes +
+      std::byte* const fine = all + made.coarse_bytes + block * fine_block_bytes +
                               rows_ * fine_bytes(form, first) + row * fine_bytes(form, padded);
       kernels_->convert(form, x_ + row * stride_ + block * block_columns + first, stride_, here, row_blocks.size(b), to,
                         fine);

@@ -24,4 +24,13 @@ class Pages {
   std::int64_t bytes_ = 0;
 };
 
+// Room for `count` of T. It grows and never shrinks, so that the next pass of this size allocates nothing; what was in it
+// is lost as it grows.
+template <class T = std::byte>
+T* room(Pages& buffer, std::int64_t count) {
+  const auto bytes = count * static_cast<std::int64_t>(sizeof(T));
+  if (buffer.bytes() < bytes) buffer = Pages(bytes);
+  return reinterpret_cast<T*>(buffer.data());
+}
+
 }  // namespace tsrun
