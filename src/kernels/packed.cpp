@@ -198,16 +198,53 @@ void for_each_panel(const StoredRows& from, const PackedMatrix& to, const Matrix
   }
 }
 
+using Halves = std::uint16_t __attribute__((vector_size(16)));
+
+// Eight halves of each of eight rows to eight rows of each of eight halves: halves, pairs and fours change places.
+void turn_square(const std::byte* from, std::int64_t from_stride, std::byte* to, std::int64_t to_stride) {
+  Halves v[8];
+  for (std::int64_t r = 0; r < 8; ++r) v[r] = load<Halves>(from + r * from_stride);
+  Halves twos[8], fours[8];
+  for (std::int64_t r = 0; r < 8; r += 2) {
+    twos[r] = __builtin_shufflevector(v[r], v[r + 1], 0, 8, 1, 9, 2, 10, 3, 11);
+    twos[r + 1] = __builtin_shufflevector(v[r], v[r + 1], 4, 12, 5, 13, 6, 14, 7, 15);
+  }
+  for (std::int64_t q = 0; q < 8; q += 4)
+    for (std::int64_t h = 0; h < 2; ++h) {
+      fours[q + 2 * h] = __builtin_shufflevector(twos[q + h], twos[q + h + 2], 0, 1, 8, 9, 2, 3, 10, 11);
+      fours[q + 2 * h + 1] = __builtin_shufflevector(twos[q + h], twos[q + h + 2], 4, 5, 12, 13, 6, 7, 14, 15);
+    }
+  for (std::int64_t k = 0; k < 4; ++k) {
+    const Halves low = __builtin_shufflevector(fours[k], fours[k + 4], 0, 1, 2, 3, 8, 9, 10, 11);
+    const Halves high = __builtin_shufflevector(fours[k], fours[k + 4], 4, 5, 6, 7, 12, 13, 14, 15);
+    std::memcpy(to + 2 * k * to_stride, &low, sizeof low);
+    std::memcpy(to + (2 * k + 1) * to_stride, &high, sizeof high);
+  }
+}
+
+// `count` halves a row, of rows from_stride bytes apart, to places to_stride bytes apart where those of the rows lie side
+// by side.
+void turn_halves(const std::byte* from, std::int64_t from_stride, std::int64_t rows, std::int64_t count, std::byte* to,
+                 std::int64_t to_stride) {
+  const std::int64_t square_rows = rows / 8 * 8, square_count = count / 8 * 8;
+  for (std::int64_t r = 0; r < square_rows; r += 8)
+    for (std::int64_t k = 0; k < square_count; k += 8)
+      turn_square(from + r * from_stride + 2 * k, from_stride, to + k * to_stride + 2 * r, to_stride);
+  for (std::int64_t r = 0; r < rows; ++r)
+    for (std::int64_t k = r < square_rows ? square_count : 0; k < count; ++k)
+      std::memcpy(to + k * to_stride + 2 * r, from + r * from_stride + 2 * k, 2);
+}
+
 // Scales, or minima that lie so many bytes a row behind them.
 void pack_beside(const StoredRows& from, const PackedMatrix& to, const MatrixPart& where, std::int64_t behind) {
   for_each_panel(from, to, where, [behind](const StoredRows& in, std::byte* out, const Panel& panel, const MatrixPart& p) {
-    const std::int64_t step = panel.block_columns(), width = panel.scale_width();
-    for (std::int64_t block = p.column / step; block * step < p.column + p.columns; ++block) {
-      std::byte* const scales = out + panel.scale(0, block * step) + behind * panel.rows;
-      const std::byte* const stored = in.data + (block - p.column / step) * width;
-      for (std::int64_t r = 0; r < p.rows; ++r)
-        std::memcpy(scales + (p.row + r) * width, stored + r * in.stride, static_cast<std::size_t>(width));
+    std::byte* const first = out + panel.scale(p.row, p.column) + behind * panel.rows;
+    if (is_grouped(panel.type)) {
+      turn_halves(in.data, in.stride, p.rows, p.columns / group_size, first,
+                  bytes_of(panel.type, panel.rows, group_size));
+      return;
     }
+    for (std::int64_t r = 0; r < p.rows; ++r) std::memcpy(first + 4 * r, in.data + r * in.stride, 4);
   });
 }
 

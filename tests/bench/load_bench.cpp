@@ -1,5 +1,6 @@
 // How fast ranks load a model, beside how fast as many processes read the same bytes of the page cache into fresh memory,
-// each its part: in pages of 4 KiB as malloc gives them, and in huge ones. In turn, medians of five.
+// each its part: in pages of 4 KiB as malloc gives them, and in huge ones. In turn, medians (and ranges) of five: in a
+// virtual machine that gives free memory back to its host, a turn that has to fetch it again takes three times as long.
 //
 //   mpirun -n 8 load_bench MODEL.h5 2x2x2 [layout] [threads]
 #include <fcntl.h>
@@ -32,9 +33,12 @@ double seconds_of(const Mesh& mesh, const std::function<void()>& work) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-double median(std::vector<double> all) {
+struct Spread {
+  double least, median, most;
+};
+Spread spread(std::vector<double> all) {
   std::sort(all.begin(), all.end());
-  return all[all.size() / 2];
+  return {all.front(), all[all.size() / 2], all.back()};
 }
 
 // What one process of `count` reads of the file; the memory is given back when the clock has stopped.
@@ -97,12 +101,12 @@ void measure(const char* path, const Mesh& mesh, const Layout& layout, int threa
   const auto size = static_cast<double>(std::filesystem::file_size(path));
   std::printf("%d ranks, %d threads each, %s: %.2f GB, the ranks read %.2f GB\n", mesh.size(), threads,
               to_text(layout).c_str(), 1e-9 * size, 1e-9 * static_cast<double>(read));
-  const double load = median(load_s);
-  std::printf("load                          %.3f s   %.2f GB/s\n", load, 1e-9 * size / load);
-  for (const auto& [words, seconds] : {std::pair{"pread into fresh memory", median(plain_s)},
-                                       std::pair{"pread into huge fresh pages", median(huge_s)}})
-    std::printf("%-29s %.3f s   %.2f GB/s   load has %.0f %% of this rate\n", words, seconds, 1e-9 * size / seconds,
-                100 * seconds / load);
+  const double load = spread(load_s).median;
+  for (const auto& [words, seconds] : {std::pair{"load", spread(load_s)},
+                                       std::pair{"pread into fresh memory", spread(plain_s)},
+                                       std::pair{"pread into huge fresh pages", spread(huge_s)}})
+    std::printf("%-28s %.3f s (%.3f .. %.3f)  %5.2f GB/s  load has %.0f %% of this rate\n", words, seconds.median,
+                seconds.least, seconds.most, 1e-9 * size / seconds.median, 100 * seconds.median / load);
   std::printf("peak of a rank %.0f MB; 1.25 of its shard and 200 MB are %.0f MB\n", 1e-6 * static_cast<double>(peak),
               1.25e-6 * static_cast<double>(shard) + 200);
 }
