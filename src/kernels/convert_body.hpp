@@ -39,6 +39,28 @@ inline Ints across(const Ints& v, Combine combine) {
 constexpr auto sum_of_two = [](const Ints& a, const Ints& b) { return a + b; };
 constexpr auto larger_of_two = [](const Ints& a, const Ints& b) { return a > b ? a : b; };
 
+// To nearest even, of what is below 2^22.
+inline Ints to_whole(const Floats& x) {
+  constexpr float shift = 0x1.8p23F;  // a sum with it has the whole number in its low bits
+  return Ints(x + shift) - std::bit_cast<std::int32_t>(shift);
+}
+
+// What takes the largest of a group to `most`: a scale, and its inverse in every lane. A NaN or infinity among the values
+// makes the scale one, and so the product.
+struct Scale {
+  float scale = 0;
+  Floats inverse{};
+
+  Scale(const Group& x, float most) {
+    Ints largest{};  // bits of magnitudes are ordered as the numbers are
+    for (const Floats& v : x.v) largest = larger_of_two(largest, Ints(Words(v) & 0x7fffffffU));
+    const Floats of_group = Floats(across(largest, larger_of_two));
+    if (of_group[0] < 1e-30F) return;  // the inverse would not be finite
+    scale = of_group[0] / most;
+    inverse = most / of_group;
+  }
+};
+
 struct QuantizedGroup {
   std::int8_t q[group_size];
   std::int32_t minus_sum = 0;
@@ -46,10 +68,9 @@ struct QuantizedGroup {
 
   QuantizedGroup() = default;
   QuantizedGroup(const Group& x, const Floats& inverse) {
-    constexpr float to_whole = 0x1.8p23F;  // a sum with it has the whole number, to nearest even, in its low bits
     Ints sum{}, squares{};
     for (int i = 0; i < per_group; ++i) {
-      const Ints whole = Ints(x.v[i] * inverse + to_whole) - std::bit_cast<std::int32_t>(to_whole);
+      const Ints whole = to_whole(x.v[i] * inverse);
       sum += whole;
       squares += whole * whole;
       const Bytes bytes = __builtin_convertvector(whole, Bytes);
@@ -60,20 +81,16 @@ struct QuantizedGroup {
   }
 };
 
-// One row's group: its scale, and that of the fine part, 0 if none is worth it. A NaN or infinity among the values
-// makes the scale one, and so the product.
+// One row's group: its scale, and that of the fine part, 0 if none is worth it.
 struct ConvertedGroup {
   QuantizedGroup coarse;
   float scale = 0, fine_scale = 0;
 
   explicit ConvertedGroup(const Group& x) {
-    Ints largest{};  // bits of magnitudes are ordered as the numbers are
-    for (const Floats& v : x.v) largest = larger_of_two(largest, Ints(Words(v) & 0x7fffffffU));
-    const Floats most = Floats(across(largest, larger_of_two));
-    const bool nothing = most[0] < 1e-30F;  // 127 / most would not be finite
-    scale = nothing ? 0 : most[0] / 127;
-    coarse = QuantizedGroup(x, nothing ? Floats{} : 127.0F / most);
-    if (!nothing && 4 * coarse.energy < 5 * 127 * 127) fine_scale = scale / 254;  // the largest is 127
+    const Scale taken(x, 127);
+    scale = taken.scale;
+    coarse = QuantizedGroup(x, taken.inverse);
+    if (4 * coarse.energy < 5 * 127 * 127) fine_scale = scale / 254;  // the largest is 127
   }
 
   QuantizedGroup fine(Group x) const {
@@ -83,20 +100,21 @@ struct ConvertedGroup {
   }
 };
 
+// Group k of a row, zeros behind its last column.
+inline Group group_of(const float* row, std::int64_t columns, std::int64_t k) {
+  if (columns - k >= group_size) return Group(row + k);
+  float last[group_size] = {};
+  std::memcpy(last, row + k, static_cast<std::size_t>(columns - k) * sizeof(float));
+  return Group(last);
+}
+constexpr auto store = [](std::byte* at, const auto& value) { std::memcpy(at, &value, sizeof value); };
+
 void convert_int8(const float* x, std::int64_t stride, std::int64_t columns, int rows, std::byte* to,
                   std::byte* fine) {
-  const auto store = [](std::byte* at, const auto& value) { std::memcpy(at, &value, sizeof value); };
-  const auto group_of = [&](int r, std::int64_t k) {
-    const float* const from = x + r * stride + k;
-    if (columns - k >= group_size) return Group(from);
-    float last[group_size] = {};
-    std::memcpy(last, from, static_cast<std::size_t>(columns - k) * sizeof(float));
-    return Group(last);
-  };
   for (std::int64_t k = 0; k < columns; k += group_size) {
     std::uint32_t has_fine = 0;
     for (int r = 0; r < rows; ++r) {
-      const ConvertedGroup g(group_of(r, k));
+      const ConvertedGroup g(group_of(x + r * stride, columns, k));
       store(to + r * group_size, g.coarse.q);
       std::byte* const behind = to + group_size * rows + r * 4;
       store(behind, g.scale);
@@ -105,13 +123,39 @@ void convert_int8(const float* x, std::int64_t stride, std::int64_t columns, int
       has_fine |= std::bit_cast<std::uint32_t>(g.fine_scale);
     }
     for (int r = 0; r < rows && has_fine != 0; ++r) {
-      const Group from = group_of(r, k);
+      const Group from = group_of(x + r * stride, columns, k);
       const QuantizedGroup f = ConvertedGroup(from).fine(from);
       store(fine + r * group_size, f.q);
       store(fine + group_size * rows + r * 4, f.minus_sum);
     }
     to += rows * form_bytes(Form::int8, group_size);
     fine += rows * fine_bytes(Form::int8, group_size);
+  }
+}
+
+void convert_int16(const float* x, std::int64_t stride, std::int64_t columns, int rows, std::byte* to) {
+  using Shorts = std::int16_t __attribute__((vector_size(vector_bytes / 2)));
+  static constexpr auto order = [] {
+    std::array<std::int16_t, lanes> p{};
+    for (int i = 0; i < lanes; ++i) p[static_cast<std::size_t>(i)] = static_cast<std::int16_t>(i % 4 == 1 ? i + 1 : i % 4 == 2 ? i - 1 : i);
+    return p;
+  }();
+  for (std::int64_t k = 0; k < columns; k += group_size) {
+    for (int r = 0; r < rows; ++r) {
+      const Group g = group_of(x + r * stride, columns, k);
+      const Scale taken(g, 32767);
+      Ints sum{};
+      for (int i = 0; i < per_group; ++i) {
+        const Ints whole = to_whole(g.v[i] * taken.inverse);
+        sum += whole;
+        store(to + (r * group_size + i * lanes) * 2,
+              __builtin_shuffle(__builtin_convertvector(whole, Shorts), load<Shorts>(order.data())));
+      }
+      std::byte* const behind = to + 2 * group_size * rows + r * 4;
+      store(behind, taken.scale);
+      store(behind + rows * 4, std::int32_t{-across(sum, sum_of_two)[0]});
+    }
+    to += rows * form_bytes(Form::int16, group_size);
   }
 }
 
@@ -143,6 +187,7 @@ void convert_bf16(const float* x, std::int64_t columns, std::int64_t step, std::
 void convert(Form f, const float* x, std::int64_t stride, std::int64_t columns, int rows, std::byte* block,
              std::byte* fine) {
   if (f == Form::int8) return convert_int8(x, stride, columns, rows, block, fine);
+  if (f == Form::int16) return convert_int16(x, stride, columns, rows, block);
   const std::int64_t width = form_group_bytes(f);
   for (int r = 0; r < rows; ++r)
     (f == Form::bf16 ? convert_bf16 : convert_f32)(x + r * stride, columns, rows * width, block + r * width);

@@ -25,24 +25,35 @@ inline Words broadcast(const std::byte* from) {
   return Words{} + std::bit_cast<std::uint32_t>(load<T>(from));
 }
 
+#if defined __AVX2__ && !defined __AVX512VNNI__
+constexpr Form whole_form = Form::int16;
+#else
+constexpr Form whole_form = Form::int8;
+#endif
+
 // sums + the product of four unsigned weights and four signed activations in each word, exactly.
 inline Ints dot4(const Ints& sums, const Words& w, const Words& x) {
 #if defined __AVX512VNNI__
   return Ints(_mm512_dpbusd_epi32(__m512i(sums), __m512i(w), __m512i(x)));
-#elif defined __AVX512BW__  // even and odd bytes as 16-bit numbers: VPMADDUBSW would saturate
-  const __m512i even = _mm512_srai_epi16(_mm512_slli_epi16(__m512i(x), 8), 8), odd = _mm512_srai_epi16(__m512i(x), 8);
-  return sums + Ints(_mm512_madd_epi16(__m512i(w & 0x00ff00ffU), even)) +
-         Ints(_mm512_madd_epi16(__m512i(w >> 8 & 0x00ff00ffU), odd));
-#elif defined __AVX2__
-  const __m256i even = _mm256_srai_epi16(_mm256_slli_epi16(__m256i(x), 8), 8), odd = _mm256_srai_epi16(__m256i(x), 8);
-  return sums + Ints(_mm256_madd_epi16(__m256i(w & 0x00ff00ffU), even)) +
-         Ints(_mm256_madd_epi16(__m256i(w >> 8 & 0x00ff00ffU), odd));
 #else
   Ints out = sums;
   for (int bits = 0; bits < 32; bits += 8) out += Ints(w >> bits & 0xffU) * (Ints(x << (24 - bits)) >> 24);
   return out;
 #endif
 }
+
+// The same of two in 16 bits. (VPMADDUBSW, which takes bytes, would saturate.)
+#ifdef __AVX2__
+inline Ints dot2(Ints sums, const Words& w, const Words& x) {
+#ifdef __AVX512BW__
+  sums += Ints(_mm512_madd_epi16(__m512i(w), __m512i(x)));
+#else
+  sums += Ints(_mm256_madd_epi16(__m256i(w), __m256i(x)));
+#endif
+  asm("" : "+v"(sums));  // or the compiler adds up products first, which the registers do not hold
+  return sums;
+}
+#endif
 
 template <int rows, int panels>
 struct Sums {
@@ -89,38 +100,37 @@ constexpr bool multiplies_bf16 = true;
 constexpr bool multiplies_bf16 = false;
 #endif
 
-// One unit of weights with each row's activations at x, rows so many bytes apart.
+// One unit of weights with each row's activations at x, rows so many bytes apart. Of two bf16 in a word one after the
+// other meets all rows: a bf16 is the upper half of a float.
 template <DType type, int rows, int panels>
 __attribute__((always_inline)) inline void float_unit(Sums<rows, panels>& sums, const Tile& t, std::int64_t at,
                                                       const std::byte* x) {
   constexpr int vectors = panels * per_panel, row_bytes = 64;
-  constexpr bool pairs = type == DType::bf16;
+  constexpr int parts = type == DType::bf16 && !multiplies_bf16 ? 2 : 1;
   fetch_ahead<panels, unit_bytes>(t, at);
-  Words w[vectors];
+#pragma GCC unroll 2
+  for (int part = 0; part < parts; ++part) {
+    Words w[vectors];
 #pragma GCC unroll 8
-  for (int c = 0; c < vectors; ++c) w[c] = load<Words>(vector_at(t, at, c));
-#pragma GCC unroll 16
-  for (int r = 0; r < rows; ++r, x += row_bytes) {
-#ifdef __AVX512BF16__
-    if constexpr (pairs) {
-      const Words both = broadcast<std::uint32_t>(x);
-#pragma GCC unroll 8
-      for (int c = 0; c < vectors; ++c)
-        sums.v[r][c] = Floats(_mm512_dpbf16_ps(__m512(sums.v[r][c]), __m512bh(w[c]), __m512bh(both)));
-      continue;
+    for (int c = 0; c < vectors; ++c) {
+      const std::byte* from = vector_at(t, at, c);
+      if constexpr (parts == 2 && rows > 3) asm volatile("" : "+r"(from));  // loads them again, as in pairs_of_unit
+      w[c] = load<Words>(from);
+      if constexpr (parts == 2) w[c] = part == 0 ? w[c] << 16 : w[c] & 0xffff0000U;
     }
-#endif
-    const Floats first = Floats(broadcast<float>(x));
-    if constexpr (pairs) {  // a bf16 is the upper half of a float
-      const Floats second = Floats(broadcast<float>(x + 4));
+#pragma GCC unroll 16
+    for (int r = 0; r < rows; ++r) {
+      const Words from = broadcast<std::uint32_t>(x + r * row_bytes + part * 4);
 #pragma GCC unroll 8
       for (int c = 0; c < vectors; ++c) {
-        sums.v[r][c] = multiply_add(Floats(w[c] << 16), first, sums.v[r][c]);
-        sums.v[r][c] = multiply_add(Floats(w[c] & 0xffff0000U), second, sums.v[r][c]);
+#ifdef __AVX512BF16__
+        if constexpr (type == DType::bf16) {
+          sums.v[r][c] = Floats(_mm512_dpbf16_ps(__m512(sums.v[r][c]), __m512bh(w[c]), __m512bh(from)));
+          continue;
+        }
+#endif
+        sums.v[r][c] = multiply_add(Floats(w[c]), Floats(from), sums.v[r][c]);
       }
-    } else {
-#pragma GCC unroll 8
-      for (int c = 0; c < vectors; ++c) sums.v[r][c] = multiply_add(Floats(w[c]), first, sums.v[r][c]);
     }
   }
 }
@@ -153,11 +163,12 @@ struct IntTile {
   static constexpr int group_bytes =
       value_bytes + (!is_grouped(type) ? 0 : has_minimum(type) ? 2 * scale_bytes : scale_bytes);
   // Of a group in a block of rows: where the fields behind the q begin, and the whole.
-  static constexpr int row_words = rows * 4;
-  static constexpr int scale_at = rows * group_size, minus_sum_at = scale_at + row_words,
-                       fine_scale_at = minus_sum_at + row_words, x_bytes = fine_scale_at + row_words;
+  static constexpr bool in_bytes = whole_form == Form::int8;
+  static constexpr int row_words = rows * 4, q_bytes = in_bytes ? 1 : 2;
+  static constexpr int scale_at = rows * group_size * q_bytes, minus_sum_at = scale_at + row_words,
+                       fine_scale_at = minus_sum_at + row_words, x_bytes = fine_scale_at + (in_bytes ? row_words : 0);
   static constexpr int fine_minus_sum_at = rows * group_size, fine_x_bytes = fine_minus_sum_at + row_words;
-  static_assert(x_bytes == rows * form_bytes(Form::int8, group_size));
+  static_assert(x_bytes == rows * form_bytes(whole_form, group_size));
   static_assert(fine_x_bytes == rows * fine_bytes(Form::int8, group_size));
 
   const Tile& t;
@@ -169,6 +180,49 @@ struct IntTile {
     Floats scale[vectors], minimum[vectors];
   };
 
+  // A unit of weights, four columns or eight, with the q that it meets in each row.
+  __attribute__((always_inline)) void bytes_of_unit(Dots& d, std::int64_t at, const std::byte* q) const {
+#pragma GCC unroll 2
+    for (int half = 0; half < (halves ? 2 : 1); ++half) {
+      Words w[vectors];
+#pragma GCC unroll 8
+      for (int c = 0; c < vectors; ++c) {
+        w[c] = load<Words>(vector_at(t, at, c));
+        if constexpr (halves) w[c] = w[c] >> (4 * half) & 0x0f0f0f0fU;
+      }
+#pragma GCC unroll 16
+      for (int r = 0; r < rows; ++r) {
+        const Words x = broadcast<std::uint32_t>(q + r * group_size + half * 4);
+#pragma GCC unroll 8
+        for (int c = 0; c < vectors; ++c) d.v[r][c] = dot4(d.v[r][c], w[c], x);
+      }
+    }
+  }
+
+#ifdef __AVX2__
+  __attribute__((always_inline)) void pairs_of_unit(Dots& d, std::int64_t at, const std::byte* q) const {
+    using Pairs = std::uint16_t __attribute__((vector_size(vector_bytes)));
+#pragma GCC unroll 4
+    for (int part = 0; part < (halves ? 4 : 2); ++part) {
+      const int shift = part % 2 * 8 + part / 2 * 4;
+      Words w[vectors];
+#pragma GCC unroll 8
+      for (int c = 0; c < vectors; ++c) {
+        const std::byte* from = vector_at(t, at, c);
+        if constexpr (rows > 3) asm volatile("" : "+r"(from));  // loads it again: the sums leave registers for one part
+        const Pairs pairs = Pairs(load<Words>(from)) >> shift;
+        w[c] = shift == (halves ? 12 : 8) ? Words(pairs) : Words(pairs) & (halves ? 0x000f000fU : 0x00ff00ffU);
+      }
+#pragma GCC unroll 16
+      for (int r = 0; r < rows; ++r) {
+        const Words x = broadcast<std::uint32_t>(q + r * group_size * 2 + part * 4);
+#pragma GCC unroll 8
+        for (int c = 0; c < vectors; ++c) d.v[r][c] = dot2(d.v[r][c], w[c], x);
+      }
+    }
+  }
+#endif
+
   // Of the group's weights, `at` bytes into each panel, with these q.
   __attribute__((always_inline)) Dots dots(std::int64_t at, const std::byte* q, const std::byte* minus_sums) const {
     Dots d;
@@ -179,28 +233,10 @@ struct IntTile {
 #pragma GCC unroll 8
       for (int c = 0; c < vectors; ++c) d.v[r][c] = start;
     }
-    const auto multiply = [&](const Words (&w)[vectors], int word) __attribute__((always_inline)) {
-#pragma GCC unroll 16
-      for (int r = 0; r < rows; ++r) {
-        const Words x = broadcast<std::uint32_t>(q + r * group_size + word * 4);
-#pragma GCC unroll 8
-        for (int c = 0; c < vectors; ++c) d.v[r][c] = dot4(d.v[r][c], w[c], x);
-      }
-    };
 #pragma GCC unroll 8
     for (int k = 0; k < value_bytes / unit_bytes; ++k) {
-      Words w[vectors];
-#pragma GCC unroll 8
-      for (int c = 0; c < vectors; ++c) w[c] = load<Words>(vector_at(t, at + k * unit_bytes, c));
-      if constexpr (halves) {
-        Words low[vectors];
-        for (int c = 0; c < vectors; ++c) low[c] = w[c] & 0x0f0f0f0fU;
-        multiply(low, 2 * k);
-        for (int c = 0; c < vectors; ++c) w[c] = w[c] >> 4 & 0x0f0f0f0fU;
-        multiply(w, 2 * k + 1);
-      } else {
-        multiply(w, k);
-      }
+      if constexpr (in_bytes) bytes_of_unit(d, at + k * unit_bytes, q + k * (halves ? 8 : 4));
+      else pairs_of_unit(d, at + k * unit_bytes, q + k * (halves ? 16 : 8));
     }
     return d;
   }
@@ -251,10 +287,12 @@ struct IntTile {
       const std::byte* const x = t.x + g * x_bytes;
       fetch_ahead<panels, group_bytes>(t, g * group_bytes);
       add(sums, dots(g * group_bytes, x, x + minus_sum_at), scales(g * group_bytes), x + scale_at, x + minus_sum_at);
-      std::uint32_t has_fine = 0;
+      if constexpr (in_bytes) {
+        std::uint32_t has_fine = 0;
 #pragma GCC unroll 16
-      for (int r = 0; r < rows; ++r) has_fine |= load<std::uint32_t>(x + fine_scale_at + r * 4);
-      if (__builtin_expect(has_fine != 0, 0)) sums = with_fine(sums, g);
+        for (int r = 0; r < rows; ++r) has_fine |= load<std::uint32_t>(x + fine_scale_at + r * 4);
+        if (__builtin_expect(has_fine != 0, 0)) sums = with_fine(sums, g);
+      }
     }
     sums.store(t);
   }
@@ -262,10 +300,11 @@ struct IntTile {
 
 // ---- choice of a tile ----
 
-// Sums of a tile, with the weights and one activation beside them, fill the registers and no more; of those in f32 that
-// stand beside sums in whole numbers some wait in the first cache, for a group long, so that 8 rows take one tile.
-constexpr int float_rows = vector_bytes == 64 ? 12 : vector_bytes == 32 ? 6 : 3;
-constexpr int int_rows = vector_bytes == 64 ? 8 : vector_bytes == 32 ? 3 : 2;
+// Sums of a tile, with the weights and one activation beside them, fill the registers and no more. Where those are many,
+// sums in f32 that stand beside sums in whole numbers wait in the first cache, for a group long, so that 8 rows take one
+// tile; where they are few, all of them do.
+constexpr int float_rows = vector_bytes == 64 ? 12 : vector_bytes == 32 ? 5 : 3;
+constexpr int int_rows = vector_bytes == 64 ? 8 : vector_bytes == 32 ? 4 : 2;
 constexpr int wide_panels = vector_bytes == 64 ? most_tile_panels : 1;
 
 using TileKernel = void (*)(const Tile&);
@@ -316,7 +355,7 @@ DType multiplied_as(DType weights, Rows) { return weights; }
 void turn(DType, const std::byte*, const std::byte*, std::int64_t, std::byte*) {}
 
 Form form(DType type) {
-  if (bits(type) <= 8) return Form::int8;
+  if (bits(type) <= 8) return whole_form;
 #ifdef __AVX512BF16__
   if (type == DType::bf16) return Form::bf16;
 #endif
@@ -326,9 +365,10 @@ Blocking blocking(Form f, std::int64_t) {
   switch (f) {
     case Form::f32: return {float_rows, 512, 1};
     case Form::bf16: return {float_rows, 1024, 1};
-    case Form::int8: break;
+    case Form::int8:
+    case Form::int16: break;
   }
-  return {int_rows, 2048, 1};
+  return {int_rows, whole_form == Form::int8 ? 2048 : 1024, 1};
 }
 void finish() {}
 

@@ -7,9 +7,12 @@
 //   bf16   32 columns, to nearest even
 //   int8   32 columns with the scale that takes the largest to 127; behind the q of all rows come the f32 scales of the
 //          rows, minus the sums of their q as int32, and the f32 scales of their fine parts
-// What is left of a last group is zeros.
+//   int16  32 columns, columns 0 2 1 3 of every four, with the scale that takes the largest to 32767; behind the q of all
+//          rows their scales and minus the sums
+// What is left of a last group is zeros. Whole numbers are int8 where an instruction multiplies bytes and adds up the
+// products exactly; where it takes pairs of 16 bits for that, bytes are widened anyway, and int16 costs nothing.
 //
-// Where one number of a group has more than four fifths of the energy, a scale made for it takes the others to nothing;
+// In int8, where one number of a group has more than four fifths of the energy, a scale made for it takes the others to nothing;
 // a few such groups, in models with channels far above all others, make most of the error of int8. Such a group has a
 // fine part: what is left of its numbers, in steps 254 times as small, in memory of its own, cut in the same
 // way: the q of each row, then minus the sums as int32. A row without has the fine scale 0, and zeros there if
@@ -26,11 +29,13 @@
 
 namespace tsrun {
 
-enum class Form : std::uint8_t { f32, bf16, int8 };
+enum class Form : std::uint8_t { f32, bf16, int8, int16 };
 
 // Columns of a group, and its bytes a row.
 constexpr std::int64_t form_group(Form f) { return f == Form::f32 ? 16 : 32; }
-constexpr std::int64_t form_group_bytes(Form f) { return f == Form::int8 ? group_size + 12 : 64; }
+constexpr std::int64_t form_group_bytes(Form f) {
+  return f == Form::int8 ? group_size + 12 : f == Form::int16 ? 2 * group_size + 8 : 64;
+}
 constexpr std::int64_t form_padded(Form f, std::int64_t columns) { return round_up(columns, form_group(f)); }
 constexpr std::int64_t form_bytes(Form f, std::int64_t columns) {
   return columns / form_group(f) * form_group_bytes(f);

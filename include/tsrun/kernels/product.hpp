@@ -1,9 +1,9 @@
 // Products of activations with packed weights, by all threads.
 //
 // The activations are turned once into the form that the weights are multiplied with: bf16 for bf16 weights where the
-// processor multiplies those, int8 in groups of 32 (each with its own f32 scale) for int8 and int4 weights, else f32. A
-// group in which one number has more than four fifths of the energy takes 8 bits more, so that the others are not lost
-// beside it. Sums are f32; inside a group of 32 whole numbers they are exact. Where the processor multiplies matrices in
+// processor multiplies those, whole numbers in groups of 32 (each with its own f32 scale) for int8 and int4 weights, else
+// f32. The whole numbers have 16 bits where the processor multiplies those as fast as bytes, else 8, and 8 more in a group
+// in which one number has more than four fifths of the energy, so that the others are not lost beside it. Sums are f32; inside a group of 32 whole numbers they are exact. Where the processor multiplies matrices in
 // bf16 many times as fast as vectors of int8, quantised weights that meet many rows are turned into bf16, chunk by chunk.
 //
 // An element of the product is one chain of sums in the order of the columns, so that its bits depend neither on the
@@ -51,7 +51,7 @@ class Activations {
   const float* x_ = nullptr;
   std::int64_t rows_ = 0, columns_ = 0, stride_ = 0;
   Rows expected_ = Rows::few;
-  std::array<Converted, 3> forms_;
+  std::array<Converted, 4> forms_;
 };
 
 // y[n][rows] = x * w^T, or added to y where `onto`; the rows of y lie y_stride floats apart (0: side by side). The weights
