@@ -361,14 +361,19 @@ Form form(DType type) {
 #endif
   return Form::f32;
 }
-Blocking blocking(Form f, std::int64_t) {
+// Columns of which the weights of a panel stay in the first cache while block after block of rows meets them; all of them
+// if there is one block, for then they are read once, and best without a break.
+Blocking blocking(Form f, std::int64_t rows) {
+  const auto cut = [rows](int tile_rows, std::int64_t columns) {
+    return Blocking{tile_rows, rows <= tile_rows ? std::int64_t{1} << 40 : columns, 1};
+  };
   switch (f) {
-    case Form::f32: return {float_rows, 512, 1};
-    case Form::bf16: return {float_rows, 1024, 1};
-    case Form::int8:
+    case Form::f32: return cut(float_rows, 512);
+    case Form::bf16: return cut(float_rows, 1024);
+    case Form::int8: return cut(int_rows, 2048);
     case Form::int16: break;
   }
-  return {int_rows, whole_form == Form::int8 ? 2048 : 1024, 1};
+  return cut(int_rows, 1024);
 }
 void finish() {}
 
