@@ -134,10 +134,13 @@ void convert_int8(const float* x, std::int64_t stride, std::int64_t columns, int
 }
 
 void convert_int16(const float* x, std::int64_t stride, std::int64_t columns, int rows, std::byte* to) {
+  // As the bytes of a word of weights are widened: the even ones, then the odd ones.
   using Shorts = std::int16_t __attribute__((vector_size(vector_bytes / 2)));
   static constexpr auto order = [] {
+    constexpr int order_of_four[] = {0, 2, 1, 3};
     std::array<std::int16_t, lanes> p{};
-    for (int i = 0; i < lanes; ++i) p[static_cast<std::size_t>(i)] = static_cast<std::int16_t>(i % 4 == 1 ? i + 1 : i % 4 == 2 ? i - 1 : i);
+    for (int i = 0; i < lanes; ++i)
+      p[static_cast<std::size_t>(i)] = static_cast<std::int16_t>(i / 4 * 4 + order_of_four[i % 4]);
     return p;
   }();
   for (std::int64_t k = 0; k < columns; k += group_size) {
