@@ -80,6 +80,14 @@ inline const std::byte* vector_at(const Tile& t, std::int64_t at, int c) {
   return t.w + c / per_panel * t.panel_bytes + at + c % per_panel * vector_bytes;
 }
 
+// Weights of which parts meet the rows one after the other. Where sums take most registers they are loaded anew for each
+// part; the compiler would keep them, and sums would leave instead.
+template <int rows>
+inline Words load_part(const std::byte* from) {
+  if constexpr (rows > 3) asm volatile("" : "+r"(from));
+  return load<Words>(from);
+}
+
 // Asks for the weights some way behind these, in each panel. The multiplications between two lines of weights fill the
 // window in which the processor looks for the next one, and memory would rest meanwhile.
 template <int panels, int bytes>
@@ -113,10 +121,9 @@ __attribute__((always_inline)) inline void float_unit(Sums<rows, panels>& sums, 
     Words w[vectors];
 #pragma GCC unroll 8
     for (int c = 0; c < vectors; ++c) {
-      const std::byte* from = vector_at(t, at, c);
-      if constexpr (parts == 2 && rows > 3) asm volatile("" : "+r"(from));  // loads them again, as in pairs_of_unit
-      w[c] = load<Words>(from);
-      if constexpr (parts == 2) w[c] = part == 0 ? w[c] << 16 : w[c] & 0xffff0000U;
+      const std::byte* const weights = vector_at(t, at, c);
+      if constexpr (parts == 1) w[c] = load<Words>(weights);
+      else w[c] = part == 0 ? load_part<rows>(weights) << 16 : load_part<rows>(weights) & 0xffff0000U;
     }
 #pragma GCC unroll 16
     for (int r = 0; r < rows; ++r) {
@@ -208,9 +215,7 @@ struct IntTile {
       Words w[vectors];
 #pragma GCC unroll 8
       for (int c = 0; c < vectors; ++c) {
-        const std::byte* from = vector_at(t, at, c);
-        if constexpr (rows > 3) asm volatile("" : "+r"(from));  // loads it again: the sums leave registers for one part
-        const Pairs pairs = Pairs(load<Words>(from)) >> shift;
+        const Pairs pairs = Pairs(load_part<rows>(vector_at(t, at, c))) >> shift;
         w[c] = shift == (halves ? 12 : 8) ? Words(pairs) : Words(pairs) & (halves ? 0x000f000fU : 0x00ff00ffU);
       }
 #pragma GCC unroll 16
@@ -364,8 +369,9 @@ Form form(DType type) {
 // Columns of which the weights of a panel stay in the first cache while block after block of rows meets them; all of them
 // if there is one block, for then they are read once, and best without a break.
 Blocking blocking(Form f, std::int64_t rows) {
+  constexpr std::int64_t all_columns = std::int64_t{1} << 40;  // more than any matrix has
   const auto cut = [rows](int tile_rows, std::int64_t columns) {
-    return Blocking{tile_rows, rows <= tile_rows ? std::int64_t{1} << 40 : columns, 1};
+    return Blocking{tile_rows, rows <= tile_rows ? all_columns : columns, 1};
   };
   switch (f) {
     case Form::f32: return cut(float_rows, 512);

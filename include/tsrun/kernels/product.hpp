@@ -2,9 +2,10 @@
 //
 // The activations are turned once into the form that the weights are multiplied with: bf16 for bf16 weights where the
 // processor multiplies those, whole numbers in groups of 32 (each with its own f32 scale) for int8 and int4 weights, else
-// f32. The whole numbers have 16 bits where the processor multiplies those as fast as bytes, else 8, and 8 more in a group
-// in which one number has more than four fifths of the energy, so that the others are not lost beside it. Sums are f32; inside a group of 32 whole numbers they are exact. Where the processor multiplies matrices in
-// bf16 many times as fast as vectors of int8, quantised weights that meet many rows are turned into bf16, chunk by chunk.
+// f32. The whole numbers have 16 bits where the processor widens bytes to these anyway, else 8, and 8 more in a group in
+// which one number has more than four fifths of the energy, so that the others are not lost beside it. Sums are f32;
+// inside a group of 32 whole numbers they are exact. Where the processor multiplies matrices in bf16 many times as fast as
+// vectors of int8, quantised weights that meet many rows are turned into bf16, chunk by chunk.
 //
 // An element of the product is one chain of sums in the order of the columns, so that its bits depend neither on the
 // rows beside it nor on the number of threads, and not on how the columns of the weights are cut into blocks, as long as
