@@ -25,8 +25,8 @@ namespace simd_avx512 {
 extern const AttentionKernels attention;
 }
 namespace simd_amx {
-void attention_products(const float* a, std::int64_t n, std::int64_t a_stride, std::int64_t depth, const float* b,
-                        std::int64_t b_stride, std::int64_t width, bool onto, float* out, std::int64_t out_stride);
+void attention_products(const float* a, std::int64_t n, std::int64_t a_stride, std::int64_t depth,
+                        const Operand& b, std::int64_t width, bool onto, float* out, std::int64_t out_stride);
 }
 #endif
 
@@ -80,6 +80,9 @@ class QueryTile {
     std::int64_t begin, end;  // positions
   };
   void take_queries(const float* q, std::int64_t stride);
+  // The keys and values of positions [first, first + count), a block of them: as they lie in the cache where that is in
+  // whole panels of one layer, else widened.
+  std::pair<Operand, Operand> block_of(std::int64_t first, std::int64_t count);
   void widen_block(std::int64_t first, std::int64_t count);
   // Positions [first, first + count) of the block from one layer of the cache.
   void widen_from(const KvLayer& layer, std::int64_t sequence, std::int64_t own, std::int64_t in_block,
@@ -95,7 +98,7 @@ class QueryTile {
   std::int64_t n_ = 0, first_token_ = 0;
   std::vector<Seen> seen_;
   std::vector<float> queries_, scores_, outputs_, largest_, sums_;
-  std::vector<float> keys_, values_;  // of a block: [Q][position], [position][Q]
+  std::vector<float> keys_, values_;  // of a block that is widened: [panel][Q][16], [position][Q]
   std::vector<float> odd_panel_;
 };
 
@@ -133,15 +136,15 @@ void QueryTile::widen_from(const KvLayer& layer, std::int64_t sequence, std::int
     const std::byte* const keys = layer.keys(sequence, heads_.slot, at);
     const std::int64_t begin = std::max(at, own), end = std::min(at + panel, own + count), to = in_block + begin - own;
     if (to % panel == begin - at && (end - begin == panel || begin == at)) {
-      kernels_.widen_keys(layer.type(), Q, layer.panel_positions(at), keys, keys_.data() + to / panel * panel);
+      kernels_.widen_keys(layer.type(), Q, layer.panel_positions(at), keys, keys_.data() + to / panel * panel * Q);
       continue;
     }
     kernels_.widen_keys(layer.type(), Q, layer.panel_positions(at), keys, odd_panel_.data());
     for (std::int64_t p = begin; p < end; ++p) {
       const std::int64_t place = in_block + p - own;
       for (std::int64_t c = 0; c < Q; ++c)
-        keys_[static_cast<std::size_t>(c * attention_block + place)] =
-            odd_panel_[static_cast<std::size_t>(c * attention_block + p - at)];
+        keys_[static_cast<std::size_t>((place / panel * Q + c) * panel + place % panel)] =
+            odd_panel_[static_cast<std::size_t>(c * panel + p - at)];
     }
   }
 }
@@ -153,12 +156,29 @@ void QueryTile::widen_block(std::int64_t first, std::int64_t count) {
     widen_from(*cache_, row_.sequence, first + shared - cache_->shared(), shared, count - shared);
 }
 
+std::pair<Operand, Operand> QueryTile::block_of(std::int64_t first, std::int64_t count) {
+  const std::int64_t Q = shape_.Q, shared = cache_->shared();
+  const bool all_shared = first + count <= shared, none_shared = first >= shared;
+  const KvLayer& layer = all_shared && shared > 0 ? *cache_->prefix() : *cache_;
+  const std::int64_t sequence = &layer == cache_ ? row_.sequence : 0, own = &layer == cache_ ? first - shared : first;
+  const bool is_whole = (all_shared || none_shared) && own % panel == 0 &&
+                        layer.panel_positions(own + (count - 1) / panel * panel) == panel;
+  if (layer.type() == DType::int8 || !is_whole) {
+    widen_block(first, count);
+    return {{DType::f32, std::as_bytes(std::span(keys_)).data(), 4 * panel, 4 * panel * Q, 0},
+            {DType::f32, std::as_bytes(std::span(values_)).data(), 4 * Q, 4 * panel, 0}};
+  }
+  const std::int64_t width = bits(layer.type()) / 8;
+  const std::int64_t next = attention_block * width * Q;  // the next block lies behind this one
+  return {{layer.type(), layer.keys(sequence, heads_.slot, own), width * panel, width * panel * Q, next},
+          {layer.type(), layer.values(sequence, heads_.slot, own), width * Q, width * panel, next}};
+}
+
 // Those of its positions that some query of the tile sees.
 void QueryTile::add_block(std::int64_t first, std::int64_t count) {
   const std::int64_t Q = shape_.Q;
-  widen_block(first, count);
-  products_(queries_.data(), n_, Q, Q, keys_.data(), attention_block, round_up(count, panel), false,
-                    scores_.data(), attention_block);
+  const auto [keys, values] = block_of(first, count);
+  products_(queries_.data(), n_, Q, Q, keys, round_up(count, panel), false, scores_.data(), attention_block);
   for (std::int64_t i = 0; i < n_; ++i) {
     const auto at = static_cast<std::size_t>(i);
     float* const scores = scores_.data() + i * attention_block;
@@ -176,7 +196,7 @@ void QueryTile::add_block(std::int64_t first, std::int64_t count) {
     sums_[at] = sums_[at] * factor + kernels_.exponentials(scores, most);
     if (factor != 1) std::for_each_n(outputs_.begin() + i * Q, Q, [factor](float& v) { v *= factor; });
   }
-  products_(scores_.data(), n_, attention_block, count, values_.data(), Q, Q, true, outputs_.data(), Q);
+  products_(scores_.data(), n_, attention_block, count, values, Q, true, outputs_.data(), Q);
 }
 
 void QueryTile::run(const AttentionShape& shape, const AttentionRow& row, const HeadGroup& heads,
@@ -193,7 +213,7 @@ void QueryTile::run(const AttentionShape& shape, const AttentionRow& row, const 
   products_ = rounds ? in_bf16 : kernels_.products;
   grow(keys_, attention_block * Q);
   grow(values_, attention_block * Q);
-  grow(odd_panel_, attention_block * Q);
+  grow(odd_panel_, panel * Q);
   take_queries(q, stride);
   const std::int64_t reach = seen_.back().end;
   for (std::int64_t block = seen_.front().begin / attention_block * attention_block; block < reach;

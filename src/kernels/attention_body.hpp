@@ -13,12 +13,31 @@ constexpr std::int64_t key_panel = KvLayer::key_panel;
 
 // ---- to f32 ----
 
+// Numbers of the cache, a vector of them; GCC 12 takes several steps where the processor has an instruction.
+inline Words words_of_halves(const std::byte* from) {
+#if defined __AVX512F__
+  return Words(_mm512_cvtepu16_epi32(load<__m256i>(from)));
+#elif defined __AVX2__
+  return Words(_mm256_cvtepu16_epi32(load<__m128i>(from)));
+#else
+  return __builtin_convertvector(load<Halves>(from), Words);
+#endif
+}
+inline Ints ints_of_bytes(const std::byte* from) {
+#if defined __AVX512F__
+  return Ints(_mm512_cvtepi8_epi32(load<__m128i>(from)));
+#elif defined __AVX2__
+  return Ints(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(from))));
+#else
+  return __builtin_convertvector(load<Bytes>(from), Ints);
+#endif
+}
+
 template <DType type>
 inline Floats widened(const std::byte* from) {
   if constexpr (type == DType::f32) return load<Floats>(from);
-  else if constexpr (type == DType::bf16)  // a bf16 is the upper half of a float
-    return Floats(__builtin_convertvector(load<Halves>(from), Words) << 16);
-  else return __builtin_convertvector(__builtin_convertvector(load<Bytes>(from), Ints), Floats);
+  else if constexpr (type == DType::bf16) return Floats(words_of_halves(from) << 16);  // the upper half of a float
+  else return __builtin_convertvector(ints_of_bytes(from), Floats);
 }
 
 template <DType type>
@@ -33,7 +52,7 @@ void widen_full_panel(std::int64_t Q, const std::byte* panel, float* to) {
       for (std::int64_t c = 0; c < count; ++c) {
         Floats key = widened<type>(panel + (c * key_panel + v) * width);
         if constexpr (type == DType::int8) key *= scale;
-        std::memcpy(to + (first + c) * attention_block + v, &key, sizeof key);
+        std::memcpy(to + (first + c) * key_panel + v, &key, sizeof key);
       }
     }
     panel += count * key_panel * width + (type == DType::int8 ? 2 * key_panel : 0);
@@ -57,7 +76,7 @@ void widen_key_panel(std::int64_t Q, std::int64_t positions, const std::byte* pa
     if (scales > 0)
       std::memcpy(full + count * key_panel * width, panel + count * positions * width,
                   static_cast<std::size_t>(2 * positions));
-    widen_full_panel<type>(count, full, to + first * attention_block);
+    widen_full_panel<type>(count, full, to + first * key_panel);
     panel += positions * (count * width + 2 * scales);
   }
 }
@@ -104,60 +123,114 @@ void widen_values(DType type, std::int64_t Q, std::int64_t count, const std::byt
 
 // ---- products ----
 
-template <int rows, int vectors>
-inline void product_tile(const float* a, std::int64_t a_stride, std::int64_t depth, const float* b,
-                         std::int64_t b_stride, bool onto, float* out, std::int64_t out_stride) {
+// Rows that go together, and vectors of columns that meet so many: as many sums as hide how long one takes, and as the
+// registers hold beside what is multiplied.
+constexpr int most_rows = vector_bytes == 64 ? 8 : 6;
+constexpr int vectors_beside(int rows) {
+  if (vector_bytes == 64) return rows <= 4 ? 4 : 2;
+  return rows <= 3 ? 4 : rows == 4 ? 3 : 2;
+}
+
+template <DType type, int rows, int vectors, bool fetches>
+inline void product_tile(const float* a, std::int64_t a_stride, std::int64_t depth, const Operand& b, std::int64_t c,
+                         bool onto, float* out, std::int64_t out_stride) {
+  const std::byte* columns[vectors];
+#pragma GCC unroll 4
+  for (int v = 0; v < vectors; ++v) columns[v] = b.column(c + v * lanes);
   Floats sums[rows][vectors];
 #pragma GCC unroll 8
   for (int r = 0; r < rows; ++r)
 #pragma GCC unroll 4
-    for (int v = 0; v < vectors; ++v) sums[r][v] = onto ? load<Floats>(out + r * out_stride + v * lanes) : Floats{};
+    for (int v = 0; v < vectors; ++v) sums[r][v] = onto ? load<Floats>(out + r * out_stride + c + v * lanes) : Floats{};
+  const std::int64_t row_bytes = b.row_bytes, ahead = b.ahead;
+#pragma GCC unroll 2
   for (std::int64_t s = 0; s < depth; ++s) {
-    Floats bv[vectors];
-#pragma GCC unroll 4
-    for (int v = 0; v < vectors; ++v) bv[v] = load<Floats>(b + s * b_stride + v * lanes);
+    Floats few[rows < vectors ? rows : vectors];  // the fewer of the two stay in registers while the others pass by
+    const auto row = [&](int r) { return all_lanes(a[r * a_stride + s]); };
+    const auto column = [&](int v) {
+      const std::byte* const from = columns[v] + s * row_bytes;
+      if (fetches && v * lanes * (bits(type) / 8) % 32 == 0) __builtin_prefetch(from + ahead, 0, 3);
+      return widened<type>(from);
+    };
+    if constexpr (rows < vectors) {
 #pragma GCC unroll 8
-    for (int r = 0; r < rows; ++r) {
-      const Floats av = Floats{} + a[r * a_stride + s];
+      for (int r = 0; r < rows; ++r) few[r] = row(r);
 #pragma GCC unroll 4
-      for (int v = 0; v < vectors; ++v) sums[r][v] = multiply_add(av, bv[v], sums[r][v]);
+      for (int v = 0; v < vectors; ++v) {
+        const Floats b_v = column(v);
+#pragma GCC unroll 8
+        for (int r = 0; r < rows; ++r) sums[r][v] = multiply_add(few[r], b_v, sums[r][v]);
+      }
+    } else {
+#pragma GCC unroll 4
+      for (int v = 0; v < vectors; ++v) few[v] = column(v);
+#pragma GCC unroll 8
+      for (int r = 0; r < rows; ++r) {
+        const Floats a_r = row(r);
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; ++v) sums[r][v] = multiply_add(a_r, few[v], sums[r][v]);
+      }
     }
   }
 #pragma GCC unroll 8
   for (int r = 0; r < rows; ++r)
 #pragma GCC unroll 4
-    for (int v = 0; v < vectors; ++v) std::memcpy(out + r * out_stride + v * lanes, &sums[r][v], sizeof(Floats));
+    for (int v = 0; v < vectors; ++v) std::memcpy(out + r * out_stride + c + v * lanes, &sums[r][v], sizeof(Floats));
 }
 
-template <int rows>
-void product_rows(const float* a, std::int64_t a_stride, std::int64_t depth, const float* b, std::int64_t b_stride,
-                  std::int64_t width, bool onto, float* out, std::int64_t out_stride) {
-  constexpr int vectors = rows == 1 ? 4 : 2;
+template <DType type, int rows, bool fetches>
+void product_rows(const float* a, std::int64_t a_stride, std::int64_t depth, const Operand& b, std::int64_t width,
+                  bool onto, float* out, std::int64_t out_stride) {
+  constexpr int vectors = vectors_beside(rows);
   std::int64_t c = 0;
-  for (; c + vectors * lanes <= width; c += vectors * lanes)
-    product_tile<rows, vectors>(a, a_stride, depth, b + c, b_stride, onto, out + c, out_stride);
-  for (; c + lanes <= width; c += lanes)
-    product_tile<rows, 1>(a, a_stride, depth, b + c, b_stride, onto, out + c, out_stride);
-  for (int r = 0; r < rows && c < width; ++r)
-    for (std::int64_t last = c; last < width; ++last) {  // one number in a vector, so that it is added up as the others
-      Floats sum = onto ? Floats{} + out[r * out_stride + last] : Floats{};
-      for (std::int64_t s = 0; s < depth; ++s)
-        sum = multiply_add(Floats{} + a[r * a_stride + s], Floats{} + b[s * b_stride + last], sum);
-      out[r * out_stride + last] = sum[0];
+  const auto take = [&]<int count>() {
+    for (; c + count * lanes <= width; c += count * lanes)
+      product_tile<type, rows, count, fetches>(a, a_stride, depth, b, c, onto, out, out_stride);
+  };
+  take.template operator()<vectors>();
+  take.template operator()<2>();
+  take.template operator()<1>();
+  if (c == width) return;
+  for (int r = 0; r < rows; ++r) {  // the last columns, alone in vectors, so that they are added up as the others
+    float* const to = out + r * out_stride + c;
+    Floats sum = onto ? load_some(to, width - c) : Floats{};
+    for (std::int64_t s = 0; s < depth; ++s) {
+      std::byte some[vector_bytes] = {};
+      std::memcpy(some, b.column(c) + s * b.row_bytes, static_cast<std::size_t>((width - c) * (bits(type) / 8)));
+      sum = multiply_add(all_lanes(a[r * a_stride + s]), widened<type>(some), sum);
     }
+    std::memcpy(to, &sum, static_cast<std::size_t>(width - c) * sizeof(float));
+  }
 }
 
-void products(const float* a, std::int64_t n, std::int64_t a_stride, std::int64_t depth, const float* b,
-              std::int64_t b_stride, std::int64_t width, bool onto, float* out, std::int64_t out_stride) {
-  constexpr int most = vector_bytes == 64 ? 8 : 4;  // sums of two vectors each, with what they meet, in registers
-  std::int64_t i = 0;
-  const auto take = [&](auto rows) {
-    for (; i + rows <= n; i += rows)
-      product_rows<rows>(a + i * a_stride, a_stride, depth, b, b_stride, width, onto, out + i * out_stride, out_stride);
-  };
-  take(std::integral_constant<int, most>{});
-  take(std::integral_constant<int, 4>{});
-  take(std::integral_constant<int, 1>{});
+template <DType type>
+void products_with(const float* a, std::int64_t n, std::int64_t a_stride, std::int64_t depth, const Operand& b,
+                   std::int64_t width, bool onto, float* out, std::int64_t out_stride) {
+  const std::int64_t blocks = (n + most_rows - 1) / most_rows;  // of nearly the same number of rows
+  for (std::int64_t i = 0; i < blocks; ++i) {
+    const std::int64_t first = i * n / blocks;
+    const auto take = [&]<int rows>() {
+      const auto run = i == 0 && b.ahead > 0 ? product_rows<type, rows, true> : product_rows<type, rows, false>;
+      run(a + first * a_stride, a_stride, depth, b, width, onto, out + first * out_stride, out_stride);
+    };
+    static_assert(most_rows <= 8);
+    switch ((i + 1) * n / blocks - first) {
+      case 1: take.template operator()<1>(); break;
+      case 2: take.template operator()<2>(); break;
+      case 3: take.template operator()<3>(); break;
+      case 4: take.template operator()<4>(); break;
+      case 5: take.template operator()<5>(); break;
+      case 6: take.template operator()<6>(); break;
+      case 7: take.template operator()<7>(); break;
+      default: take.template operator()<8>(); break;
+    }
+  }
+}
+
+void products(const float* a, std::int64_t n, std::int64_t a_stride, std::int64_t depth, const Operand& b,
+              std::int64_t width, bool onto, float* out, std::int64_t out_stride) {
+  const auto with = b.type == DType::f32 ? products_with<DType::f32> : products_with<DType::bf16>;
+  with(a, n, a_stride, depth, b, width, onto, out, out_stride);
 }
 
 // ---- exponentials ----

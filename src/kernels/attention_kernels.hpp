@@ -1,5 +1,6 @@
-// The inner kernels of attention, compiled once per instruction set. Keys and values are widened to f32 block by block;
-// an element of a product is one chain of sums, in the order of what is contracted, whatever is beside it.
+// The inner kernels of attention, compiled once per instruction set. They meet keys and values as these lie in the
+// cache, or widened to f32; an element of a product is one chain of sums, in the order of what is contracted, whatever
+// is beside it.
 #pragma once
 
 #include <cstdint>
@@ -11,16 +12,28 @@ namespace tsrun {
 
 inline constexpr std::int64_t attention_block = 64;  // positions whose exponentials are taken together
 
+// A matrix [depth][width] of keys (turned, a column a position) or values, in f32 or bf16: rows of 16 columns that lie
+// one after the other, in panels. Behind the last column there may be nothing.
+struct Operand {
+  DType type;
+  const std::byte* data;
+  std::int64_t row_bytes, panel_bytes;  // from a row, and from a panel, to the next
+  std::int64_t ahead;                   // bytes from here to what is met next, and fetched meanwhile; 0: nothing
+
+  const std::byte* column(std::int64_t c) const {
+    return data + c / KvLayer::key_panel * panel_bytes + c % KvLayer::key_panel * (bits(type) / 8);
+  }
+};
+
 // out[i][c] (+)= sum over s < depth of a[i][s] * b[s][c], i < n, c < width; added to what is there where `onto`.
 using AttentionProducts = void (*)(const float* a, std::int64_t n, std::int64_t a_stride, std::int64_t depth,
-                                   const float* b, std::int64_t b_stride, std::int64_t width, bool onto, float* out,
+                                   const Operand& b, std::int64_t width, bool onto, float* out,
                                    std::int64_t out_stride);
 // The same with both factors in bf16, by the matrix unit; null where there is none.
 AttentionProducts attention_products_in_bf16(SimdLevel);
 
 struct AttentionKernels {
-  // A panel of keys as it lies in the cache, to 16 columns of to[Q][attention_block]; what is beyond its `positions` is
-  // 0.
+  // A panel of keys as it lies in the cache, to to[Q][16]; what is beyond its `positions` is 0.
   void (*widen_keys)(DType type, std::int64_t Q, std::int64_t positions, const std::byte* panel, float* to);
   // `count` values, one after the other, to to[count][Q].
   void (*widen_values)(DType type, std::int64_t Q, std::int64_t count, const std::byte* values, float* to);

@@ -7,13 +7,6 @@
 namespace tsrun::TSRUN_SIMD_LEVEL {
 namespace {
 
-// The last few numbers of a row, the missing ones 0.
-inline Floats load_some(const float* from, std::int64_t count) {
-  Floats v{};
-  std::memcpy(&v, from, static_cast<std::size_t>(count) * sizeof(float));
-  return v;
-}
-
 // ---- sums ----
 
 template <class Add>

@@ -29,6 +29,16 @@ inline V load(const void* from) {
   return v;
 }
 
+// The first few numbers of a vector, the others 0.
+inline Floats load_some(const float* from, std::int64_t count) {
+  Floats v{};
+  std::memcpy(&v, from, static_cast<std::size_t>(count) * sizeof(float));
+  return v;
+}
+
+// The same number in all lanes. (Added to zeros as a float it would cost an addition: -0 + 0 is 0.)
+inline Floats all_lanes(float v) { return Floats(Words{} + std::bit_cast<std::uint32_t>(v)); }
+
 inline Floats multiply_add(const Floats& a, const Floats& b, const Floats& c) {
 #if defined __AVX512F__
   return Floats(_mm512_fmadd_ps(__m512(a), __m512(b), __m512(c)));
