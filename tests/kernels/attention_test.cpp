@@ -1,5 +1,6 @@
 // Attention and the cache against plain loops in double.
 #include <doctest/doctest.h>
+#include <omp.h>
 
 #include <cmath>
 #include <cstring>
@@ -141,6 +142,50 @@ TEST_CASE("a token's attention has the same bits in any chunk, and whoever keeps
         CHECK(std::memcmp(part.data(), whole.data() + shared * heads * Q, size((L - shared) * heads * Q) * 4) == 0);
       }
     }
+}
+
+TEST_CASE("a long context is shared out among threads in parts, and has the same bits with any number of them") {
+  const std::int64_t heads = 3, Q = 16, positions = 2100;
+  const int slot_of[] = {0, 0, 1};
+  const Heads stored(2, positions, Q);
+  for (const DType type : types) {
+    KvLayer cache(type, 2, 2, positions, Q);
+    stored.store(cache, 0, 2, 0, 40);
+    stored.store(cache, 1, 2, 0, positions);
+    const std::vector<float> keys = kept(stored.keys, Q, type), values = kept(stored.values, Q, type);
+    const auto q = random_floats(2 * heads * Q, 8);
+    for (const std::int64_t context : {510, 511, 512, 1023, 1024, 1500, 2099})
+      for (const std::int64_t window : {0, 1, 512, 700}) {
+        const AttentionRow rows[] = {{0, 1, 39}, {1, 1, context}};  // a short context beside a long one
+        const AttentionShape shape{1, heads, Q, 0.3F, window, Rows::few};
+        std::vector<float> out(q.size()), again(q.size());
+        omp_set_num_threads(1);
+        attention(shape, rows, slot_of, q.data(), cache, out.data());
+        omp_set_num_threads(3);
+        attention(shape, rows, slot_of, q.data(), cache, again.data());
+        CHECK(out == again);
+        attention(shape, std::span(rows).last(1), slot_of, q.data() + heads * Q, cache, again.data());
+        CHECK(std::memcmp(again.data(), out.data() + heads * Q, size(heads * Q) * 4) == 0);
+        double worst = 0;
+        for (std::int64_t h = 0; h < heads; ++h) {
+          const std::int64_t at = (heads + h) * Q, head = slot_of[h] * positions * Q;
+          std::vector<double> wanted(size(Q));
+          double sum = 0;
+          for (std::int64_t s = window > 0 ? std::max<std::int64_t>(0, context + 1 - window) : 0; s <= context; ++s) {
+            double dot = 0;
+            for (std::int64_t c = 0; c < Q; ++c) dot += static_cast<double>(q[size(at + c)]) * keys[size(head + s * Q + c)];
+            const double weight = std::exp(dot * 0.3F);
+            sum += weight;
+            for (std::int64_t c = 0; c < Q; ++c) wanted[size(c)] += weight * values[size(head + s * Q + c)];
+          }
+          for (std::int64_t c = 0; c < Q; ++c) worst = std::max(worst, std::abs(out[size(at + c)] - wanted[size(c)] / sum));
+        }
+        CAPTURE(name(type));
+        CAPTURE(context);
+        CAPTURE(window);
+        CHECK(worst < 1e-5);
+      }
+  }
 }
 
 TEST_CASE("what a cache gives to another of more or fewer positions is what it held, and as many bytes as it said") {
