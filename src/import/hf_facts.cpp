@@ -44,7 +44,8 @@ ModelConfig read_config(const HfConfig& file, const HfFamily& family) {
   ModelConfig c = family.facts;
   c.architecture = family.model_type;
   read_sizes(file, family, c);
-  c.norm_epsilon = file.real(keys.norm_epsilon).value_or(c.norm_epsilon);
+  // In f32, in which it is added and a GGUF file has it: the same weights give the same bits whatever they came from.
+  c.norm_epsilon = static_cast<float>(file.real(keys.norm_epsilon).value_or(c.norm_epsilon));
   c.activation = read_activation(file, keys.activation, c.activation);
   const auto bias = [&](std::string_view key, bool otherwise) {
     return key.empty() ? otherwise : file.boolean(key).value_or(otherwise);
