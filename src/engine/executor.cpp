@@ -6,6 +6,7 @@
 #include "local_steps.hpp"
 #include "tsrun/cost/traffic.hpp"
 #include "tsrun/engine/kv_mover.hpp"
+#include "tsrun/kernels/team.hpp"
 #include "tsrun/program/explain.hpp"
 
 namespace tsrun {
@@ -104,10 +105,25 @@ PreparedProgram::Collective Executor::prepare_collective(const Program& p, const
   return c;
 }
 
+std::vector<std::span<const std::byte>> Executor::prepare_reads(const Program& p) const {
+  std::vector<std::span<const std::byte>> reads(p.steps.size());
+  std::span<const std::byte> next;
+  for (int round = 0; round < 2; ++round)  // behind the last product comes the first of the next pass
+    for (std::size_t i = p.steps.size(); i-- > 0;) {
+      const Step& step = p.steps[i];
+      if (step.op != Op::matmul && step.op != Op::matmul_scatter && step.op != Op::gather_matmul) continue;
+      reads[i] = next;
+      const PackedView w = weights_.matrix(step.weights[0]);
+      next = {w.data, static_cast<std::size_t>(bytes_of(w.type, w.rows, w.columns))};
+    }
+  return reads;
+}
+
 PreparedProgram Executor::prepare(Program program) {
-  PreparedProgram ready{std::move(program), {}, {}, {}};
+  PreparedProgram ready{std::move(program), {}, {}, {}, {}};
   const Program& p = ready.program;
   ready.buffers = plan_buffers(p);
+  ready.reads_next = prepare_reads(p);
   for (const Step& step : p.steps) {
     if (step.op == Op::attend && ready.slot_of.empty()) {
       const Range heads =
@@ -131,16 +147,20 @@ const float* Executor::run(const PreparedProgram& ready, std::span<const PassInp
   if (static_cast<std::int64_t>(arena_.size()) < ready.buffers.elements)
     arena_.resize(static_cast<std::size_t>(ready.buffers.elements));
   LocalSteps local(ready, mesh_.coord(), config_, weights_, cache, rotary_, factors_, arena_.data(), rows);
-  std::size_t next = 0;
-  for (const Step& step : p.steps) {
-    if (communicates(step.op)) {
-      communicate(ready, step, ready.collectives[next++], local);
-      continue;
+  with_team([&] {
+    std::size_t next = 0;
+    for (std::size_t i = 0; i < p.steps.size(); ++i) {
+      const Step& step = p.steps[i];
+      if (!ready.reads_next[i].empty()) fetch_when_idle(ready.reads_next[i]);
+      if (communicates(step.op)) {
+        communicate(ready, step, ready.collectives[next++], local);
+        continue;
+      }
+      const auto start = std::chrono::steady_clock::now();
+      local.run(step);
+      seconds_.compute += seconds_since(start);
     }
-    const auto start = std::chrono::steady_clock::now();
-    local.run(step);
-    seconds_.compute += seconds_since(start);
-  }
+  });
   return p.result < 0 ? nullptr : arena_.data() + ready.buffers.offset[static_cast<std::size_t>(p.result)];
 }
 

@@ -4,6 +4,8 @@
 #include <bit>
 #include <cmath>
 
+#include "tsrun/kernels/team.hpp"
+
 namespace tsrun {
 
 LocalSteps::LocalSteps(const PreparedProgram& ready, const Coord& chip, const ModelConfig& config,
@@ -182,9 +184,9 @@ void LocalSteps::rotate_queries(const Step& step) const {
   float* const q = at(step.in[0]);
   const std::int64_t tokens = rows_of(step.in[0]), width = width_of(step.in[0]);
   const std::int64_t first = mine(step.in[0], Dim::B).begin * L_;
-#pragma omp parallel for if (tokens * width > 16384)
-  for (std::int64_t t = 0; t < tokens; ++t)
+  share_out(tokens, tokens * width > 16384, [&](std::int64_t t) {
     for (std::int64_t h = 0; h < width; h += config_.Q) rotary.rotate(first + t, q + t * width + h);
+  });
 }
 
 void LocalSteps::store_kv(const Step& step) {

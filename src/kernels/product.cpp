@@ -13,6 +13,7 @@
 #include "packed_kernels.hpp"
 #include "panel.hpp"
 #include "tsrun/core/error.hpp"
+#include "tsrun/kernels/team.hpp"
 
 namespace tsrun {
 namespace {
@@ -134,8 +135,6 @@ void Product::run_chunk(const Strip& s, std::int64_t block, std::int64_t column,
 
 // Work below which waking the threads takes longer than doing it.
 constexpr std::int64_t worth_threads = 1 << 16;
-// Work, again in multiply-adds, that takes much longer than to ask for the next.
-constexpr std::int64_t worth_taking = 1 << 21;
 
 }  // namespace
 
@@ -163,20 +162,18 @@ const Activations::Converted& Activations::converted(DType multiplied, std::int6
   const Blocking blocking = kernels_->blocking(form, rows_);
   const RowBlocks row_blocks(rows_, blocking.tile_rows);
   const std::int64_t step = blocking.chunk_columns, chunks = ceil_div(block_columns, step);
-#pragma omp parallel for collapse(2) schedule(static) if (rows_ * columns_ >= worth_threads)
-  for (std::int64_t c = 0; c < columns_ / block_columns * chunks; ++c) {
-    for (std::int64_t b = 0; b < row_blocks.count; ++b) {
-      const std::int64_t block = c / chunks, first = c % chunks * step, row = row_blocks.first(b);
-      const std::int64_t here = std::min(step, block_columns - first);
-      const std::int64_t padded = form_padded(form, here);
-      std::byte* const to = all + block * block_bytes + rows_ * form_bytes(form, first) +
-                            row * form_bytes(form, padded);
-      std::byte* const fine = all + made.coarse_bytes + block * fine_block_bytes +
-                              rows_ * fine_bytes(form, first) + row * fine_bytes(form, padded);
-      kernels_->convert(form, x_ + row * stride_ + block * block_columns + first, stride_, here, row_blocks.size(b), to,
-                        fine);
-    }
-  }
+  const auto convert = [&](std::int64_t part) {
+    const std::int64_t c = part / row_blocks.count, b = part % row_blocks.count, block = c / chunks;
+    const std::int64_t first = c % chunks * step, row = row_blocks.first(b);
+    const std::int64_t here = std::min(step, block_columns - first);
+    const std::int64_t padded = form_padded(form, here);
+    std::byte* const to = all + block * block_bytes + rows_ * form_bytes(form, first) + row * form_bytes(form, padded);
+    std::byte* const fine = all + made.coarse_bytes + block * fine_block_bytes + rows_ * fine_bytes(form, first) +
+                            row * fine_bytes(form, padded);
+    kernels_->convert(form, x_ + row * stride_ + block * block_columns + first, stride_, here, row_blocks.size(b), to,
+                      fine);
+  };
+  share_out(columns_ / block_columns * chunks * row_blocks.count, rows_ * columns_ >= worth_threads, convert);
   return made;
 }
 
@@ -238,19 +235,13 @@ void multiply(Activations& x, std::span<const ProductOf> wanted) {
     p.cuts = std::clamp<std::int64_t>(4 * threads / all_runs, 1, p.product.row_blocks.count);
     p.end = tasks += runs_of(p) * p.cuts;
   }
-  // Tasks that are taken together, so that taking them costs little beside doing them.
-  const std::int64_t work = x.rows_ * x.columns_ * all_rows;
-  const std::int64_t grain =
-      work == 0 ? 1
-                : std::clamp<std::int64_t>(worth_taking * tasks / work, 1, std::max<std::int64_t>(1, tasks / (4 * threads)));
   const std::span<const ProductTasks> all = products;  // of the thread that shares them out
-#pragma omp parallel for schedule(dynamic, grain) if (work >= worth_threads)
-  for (std::int64_t task = 0; task < tasks; ++task) {
+  share_out(tasks, x.rows_ * x.columns_ * all_rows >= worth_threads, [&](std::int64_t task) {
     std::int64_t begin = 0;
     std::size_t i = 0;
     for (; task >= all[i].end; ++i) begin = all[i].end;
     all[i].run(task - begin);
-  }
+  });
 }
 
 void multiply(Activations& x, std::span<const PackedView> blocks, float* y, std::int64_t y_stride, bool onto) {

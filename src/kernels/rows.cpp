@@ -5,6 +5,8 @@
 #include <limits>
 
 #include "row_kernels.hpp"
+#include "tsrun/core/integer.hpp"
+#include "tsrun/kernels/team.hpp"
 
 namespace tsrun {
 
@@ -34,41 +36,47 @@ namespace {
 // Numbers below which waking the threads takes longer than the work.
 constexpr std::int64_t worth_threads = 1 << 16;
 
+// Runs of numbers of which two vectors fit the first cache.
+template <class Callable>
+void each_piece(std::int64_t count, bool worth, const Callable& work) {
+  constexpr std::int64_t piece = 4096;
+  share_out(ceil_div(count, piece), worth,
+            [&](std::int64_t i) { work(i * piece, std::min((i + 1) * piece, count)); });
+}
+
 constexpr float minus_infinity = -std::numeric_limits<float>::infinity();
 
 }  // namespace
 
 void row_sums(const float* x, std::int64_t rows, std::int64_t width, float* sums) {
   const RowKernels& kernels = row_kernels(simd_level());
-#pragma omp parallel for if (rows * width > worth_threads)
-  for (std::int64_t r = 0; r < rows; ++r) sums[r] = kernels.sum(x + r * width, width);
+  share_out(rows, rows * width > worth_threads,
+            [&](std::int64_t r) { sums[r] = kernels.sum(x + r * width, width); });
 }
 
 void row_square_sums(const float* x, std::int64_t rows, std::int64_t width, float* sums) {
   const RowKernels& kernels = row_kernels(simd_level());
-#pragma omp parallel for if (rows * width > worth_threads)
-  for (std::int64_t r = 0; r < rows; ++r) sums[r] = kernels.sum_squares(x + r * width, width);
+  share_out(rows, rows * width > worth_threads,
+            [&](std::int64_t r) { sums[r] = kernels.sum_squares(x + r * width, width); });
 }
 
 void center_rows(const float* x, const float* sums, std::int64_t rows, std::int64_t width, std::int64_t real,
                  std::int64_t E, float* out) {
-#pragma omp parallel for if (rows * width > worth_threads)
-  for (std::int64_t r = 0; r < rows; ++r) {
+  share_out(rows, rows * width > worth_threads, [&](std::int64_t r) {
     const float mean = sums[r] / static_cast<float>(E);
     for (std::int64_t i = 0; i < real; ++i) out[r * width + i] = x[r * width + i] - mean;
     std::fill(out + r * width + real, out + (r + 1) * width, 0.0F);
-  }
+  });
 }
 
 void norm_rows(const float* x, const float* squares, std::int64_t rows, std::int64_t width, std::int64_t E, double epsilon,
                const float* scale, const float* bias, float* out) {
-#pragma omp parallel for if (rows * width > worth_threads)
-  for (std::int64_t r = 0; r < rows; ++r) {
+  share_out(rows, rows * width > worth_threads, [&](std::int64_t r) {
     const auto factor = static_cast<float>(1 / std::sqrt(static_cast<double>(squares[r]) / static_cast<double>(E) + epsilon));
     for (std::int64_t i = 0; i < width; ++i) out[r * width + i] = x[r * width + i] * factor * scale[i];
     if (bias != nullptr)
       for (std::int64_t i = 0; i < width; ++i) out[r * width + i] += bias[i];
-  }
+  });
 }
 
 void rms_norm_rows(float* x, std::int64_t rows, std::int64_t width, double epsilon, const float* scale) {
@@ -80,22 +88,22 @@ void rms_norm_rows(float* x, std::int64_t rows, std::int64_t width, double epsil
 }
 
 void add_bias(float* x, std::int64_t rows, std::int64_t width, const float* bias) {
-#pragma omp parallel for if (rows * width > worth_threads)
-  for (std::int64_t r = 0; r < rows; ++r)
+  share_out(rows, rows * width > worth_threads, [&](std::int64_t r) {
     for (std::int64_t i = 0; i < width; ++i) x[r * width + i] += bias[i];
+  });
 }
 
 void add_to(float* x, const float* y, std::int64_t count) {
-#pragma omp parallel for if (count > worth_threads)
-  for (std::int64_t i = 0; i < count; ++i) x[i] += y[i];
+  each_piece(count, count > worth_threads, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) x[i] += y[i];
+  });
 }
 
 void activate(Activation activation, const float* gate, float* in, std::int64_t count) {
   const RowKernels& kernels = row_kernels(simd_level());
-  constexpr std::int64_t piece = 4096;  // of both, in the first cache
-#pragma omp parallel for if (count > worth_threads / 8)
-  for (std::int64_t i = 0; i < count; i += piece)
-    kernels.activate(activation, gate == nullptr ? nullptr : gate + i, in + i, std::min(piece, count - i));
+  each_piece(count, count > worth_threads / 8, [&](std::int64_t begin, std::int64_t end) {
+    kernels.activate(activation, gate == nullptr ? nullptr : gate + begin, in + begin, end - begin);
+  });
 }
 
 std::int64_t VocabularyPart::real() const { return std::clamp<std::int64_t>(V - first, 0, width); }

@@ -63,6 +63,7 @@ struct PreparedProgram {
   };
   std::vector<Collective> collectives;  // of the steps that communicate, in order
   std::vector<int> slot_of;             // query head of this chip -> slot of the cache
+  std::vector<std::span<const std::byte>> reads_next;  // of each product: the weights of the next; empty of other steps
 };
 
 // Angles of layers that see everything and of those that see a window.
@@ -96,6 +97,7 @@ class Executor {
   const Links& links_of(const Program& program, const Step& step);
   std::int32_t traffic_row(Phase phase, std::string_view step, const std::string& tensor, Axis axis,
                            Direction direction);
+  std::vector<std::span<const std::byte>> prepare_reads(const Program& program) const;
   PreparedProgram::Collective prepare_collective(const Program& program, const Step& step);
   void communicate(const PreparedProgram& ready, const Step& step, const PreparedProgram::Collective& c,
                    LocalSteps& local);

@@ -1,0 +1,145 @@
+#include "tsrun/kernels/team.hpp"
+
+#include <omp.h>
+#include <sched.h>
+
+#include <algorithm>
+#include <atomic>
+#include <exception>
+
+#include "tsrun/kernels/threads.hpp"
+
+namespace tsrun {
+namespace {
+
+constexpr std::size_t line = 64;
+// Of what comes next, as much as a thread fetches.
+constexpr std::int64_t most_fetched = 192 << 10;
+// Looks for work before a thread goes to sleep: longer than the steps between two products take.
+constexpr int most_looks = 4096;
+
+inline void pause() {
+#if defined __x86_64__
+  __builtin_ia32_pause();
+#endif
+}
+
+// One for the process: a rank has one set of threads.
+struct Team {
+  alignas(line) std::atomic<std::uint32_t> handed_over{0};  // pieces of work so far; all else was written before
+  alignas(line) std::atomic<std::int64_t> next{0};
+  alignas(line) std::atomic<int> busy{0};  // of the others, those that have not finished
+  alignas(line) Task work{};
+  std::int64_t count = 0;
+  int threads = 1;  // 1: nobody stands by
+  bool is_over = false;
+  std::atomic<const std::byte*> fetched_next{nullptr};
+  std::atomic<std::int64_t> bytes_next{0};
+};
+Team team;
+
+// Runs of indices: the first are long, so that memory is read in streams, and the last short, so that all end together.
+void take_part() {
+  std::int64_t first = team.next.load(std::memory_order_relaxed);
+  while (first < team.count) {
+    const std::int64_t last = first + std::max<std::int64_t>(1, (team.count - first) / (2 * team.threads));
+    if (!team.next.compare_exchange_weak(first, last, std::memory_order_relaxed)) continue;
+    for (std::int64_t i = first; i < last; ++i) team.work.call(team.work.object, i);
+    first = team.next.load(std::memory_order_relaxed);
+  }
+}
+
+// Between two pieces of work, a few lines of what comes next at a time.
+class IdleFetch {
+ public:
+  void fetch_some() {
+    const std::byte* const from = team.fetched_next.load(std::memory_order_relaxed);
+    if (from != from_) {
+      from_ = from;
+      done_ = 0;
+    }
+    const std::int64_t end = std::min({team.bytes_next.load(std::memory_order_relaxed), most_fetched, done_ + 8 * step});
+    for (; done_ < end; done_ += step) __builtin_prefetch(from_ + done_, 0, 2);
+  }
+
+ private:
+  static constexpr std::int64_t step = line;
+  const std::byte* from_ = nullptr;
+  std::int64_t done_ = 0;
+};
+
+void stand_by(std::uint32_t seen, int looks) {
+  IdleFetch idle;
+  while (true) {
+    for (int i = 0; i < looks && team.handed_over.load(std::memory_order_acquire) == seen; ++i) {
+      idle.fetch_some();
+      pause();
+    }
+    team.handed_over.wait(seen, std::memory_order_acquire);
+    ++seen;
+    if (team.is_over) return;
+    take_part();
+    team.busy.fetch_sub(1, std::memory_order_release);
+  }
+}
+
+void hand_over() {
+  team.handed_over.fetch_add(1, std::memory_order_release);
+  team.handed_over.notify_all();  // no system call unless one sleeps
+}
+
+void wait_for_others() {
+  for (int looks = 0; team.busy.load(std::memory_order_acquire) > 0; ++looks)
+    if (looks < most_looks) pause();
+    else sched_yield();
+}
+
+void share_with_those_at_hand(std::int64_t count, const Task& work) {
+  team.work = work;
+  team.count = count;
+  team.next.store(0, std::memory_order_relaxed);
+  team.busy.store(team.threads - 1, std::memory_order_relaxed);
+  if (team.threads > 1) hand_over();
+  take_part();
+  wait_for_others();
+}
+
+}  // namespace
+
+void share_out(std::int64_t count, const Task& work) {
+  const auto share = [&] { share_with_those_at_hand(count, work); };
+  team.threads == 1 ? with_team(share) : share();
+}
+
+void with_team(const Task& pass) {
+  if (team.threads > 1 || omp_get_max_threads() == 1) return pass.call(pass.object, 0);
+  std::exception_ptr thrown;
+  team.is_over = false;
+  const std::uint32_t before = team.handed_over.load(std::memory_order_relaxed);
+  const int looks = omp_get_max_threads() > available_cores() ? 0 : most_looks;
+#pragma omp parallel
+  {
+    if (omp_get_thread_num() > 0) {
+      stand_by(before, looks);
+    } else {
+      team.threads = omp_get_num_threads();
+      try {
+        pass.call(pass.object, 0);
+      } catch (...) {
+        thrown = std::current_exception();
+      }
+      team.threads = 1;
+      team.is_over = true;
+      hand_over();
+    }
+  }
+  if (thrown) std::rethrow_exception(thrown);
+}
+
+void fetch_when_idle(std::span<const std::byte> next) {
+  team.bytes_next.store(0, std::memory_order_relaxed);
+  team.fetched_next.store(next.data(), std::memory_order_relaxed);
+  team.bytes_next.store(std::ssize(next), std::memory_order_relaxed);
+}
+
+}  // namespace tsrun
