@@ -6,6 +6,7 @@
 #include "tsrun/core/integer.hpp"
 #include "tsrun/core/text.hpp"
 #include "tsrun/engine/host_memory.hpp"
+#include "tsrun/engine/placement.hpp"
 #include "tsrun/kernels/threads.hpp"
 
 namespace tsrun::cli {
@@ -47,7 +48,7 @@ Job::Job(const Arguments& arguments, const MpiSession& session,
   // A line of ranks until it is known what there is to do.
   mesh_ = std::make_unique<Mesh>(asked_.value_or(Torus{session.size(), 1, 1}), timeout);
   mesh_->together("opening the model", [&] { file_ = open(); });
-  threads_ = set_threads(static_cast<int>(threads), mesh_->ranks_on_host());
+  threads_ = place_rank(*mesh_, static_cast<int>(threads));
   const std::vector<double> domains = mesh_->gather(numa_domains());
   numa_domains_ = static_cast<int>(*std::max_element(domains.begin(), domains.end()));
 }

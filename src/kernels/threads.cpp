@@ -5,11 +5,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <tuple>
 
 namespace tsrun {
 namespace {
@@ -33,11 +35,59 @@ bool any_is_mine(const std::string& list, const cpu_set_t& mine) {
 int available_cores() { return omp_get_num_procs(); }
 int host_cores() { return static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)); }
 
-int set_threads(int asked, int ranks_on_host) {
+Cores cores_of(int pid) {
+  cpu_set_t set;
+  if (sched_getaffinity(pid, sizeof set, &set) != 0) return {};
+  std::vector<std::tuple<int, int, int>> places;  // socket, core, number
+  for (int i = 0; i < CPU_SETSIZE; ++i) {
+    if (!CPU_ISSET(i, &set)) continue;
+    const std::string topology = "/sys/devices/system/cpu/cpu" + std::to_string(i) + "/topology/";
+    int socket = 0, core = i;
+    std::ifstream(topology + "physical_package_id") >> socket;
+    std::ifstream(topology + "core_id") >> core;
+    places.emplace_back(socket, core, i);
+  }
+  std::sort(places.begin(), places.end());
+  Cores cores;
+  for (const auto& place : places) cores.push_back(std::get<2>(place));
+  return cores;
+}
+
+void run_on(const Cores& cores) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  for (const int core : cores) CPU_SET(core, &set);
+  sched_setaffinity(0, sizeof set, &set);  // a wish: where it is not granted the rank stays where it is
+}
+
+bool is_bound_unasked() {
+  if (std::getenv("OMPI_MCA_orte_bound_at_launch") == nullptr) return false;
+  constexpr std::array asked = {"hwloc_base_binding_policy", "hwloc_base_cpu_set", "hwloc_base_cpu_list",
+                                "rmaps_base_mapping_policy", "rmaps_rank_file_path", "rmaps_base_cpus_per_rank"};
+  return std::none_of(asked.begin(), asked.end(), [](const char* option) {
+    return std::getenv((std::string("OMPI_MCA_") + option).c_str()) != nullptr;
+  });
+}
+
+CoreShare share_of_cores(const std::vector<Cores>& of_ranks, std::size_t rank, const Cores& to_share) {
+  const auto size_of = [](const Cores& cores) { return static_cast<int>(cores.size()); };
+  const std::size_t ranks = of_ranks.size();
+  if (!to_share.empty()) {
+    if (to_share.size() < ranks) return {to_share, 1};
+    const auto at = [&](std::size_t i) { return to_share.begin() + static_cast<std::ptrdiff_t>(i * to_share.size() / ranks); };
+    const Cores mine(at(rank), at(rank + 1));
+    return {mine, size_of(mine)};
+  }
+  const Cores& mine = of_ranks[rank];
+  const auto sharers = std::count_if(of_ranks.begin(), of_ranks.end(), [&](const Cores& other) {
+    return std::find_first_of(other.begin(), other.end(), mine.begin(), mine.end()) != other.end();
+  });
+  return {mine, std::max(1, size_of(mine) / static_cast<int>(std::max<std::ptrdiff_t>(1, sharers)))};
+}
+
+int set_threads(int asked, int good) {
   if (asked == 0 && std::getenv("OMP_NUM_THREADS") != nullptr) return omp_get_max_threads();
-  // A launcher that binds a rank to some cores has shared them out already; else all ranks see all cores.
-  const int mine = available_cores() < host_cores() ? available_cores() : available_cores() / ranks_on_host;
-  const int threads = asked > 0 ? asked : std::max(1, mine);
+  const int threads = asked > 0 ? asked : std::max(1, good);
   omp_set_num_threads(threads);
   return threads;
 }

@@ -4,6 +4,7 @@
 #include <array>
 #include <chrono>
 #include <climits>
+#include <numeric>
 #include <utility>
 
 #include "tsrun/core/text.hpp"
@@ -153,6 +154,24 @@ std::vector<std::int64_t> Mesh::sum(std::vector<std::int64_t> values) const {
 }
 std::vector<std::int64_t> Mesh::max(std::vector<std::int64_t> values) const {
   return reduce(std::move(values), MPI_MAX);
+}
+
+std::vector<std::vector<int>> Mesh::gather_on_host(const std::vector<int>& mine) const {
+  const auto ranks = static_cast<std::size_t>(ranks_on_host());
+  const int count = static_cast<int>(mine.size());
+  std::vector<int> counts(ranks), places(ranks);
+  wait_for("gathering on a host", [&](MPI_Request* r) {
+    return MPI_Iallgather(&count, 1, MPI_INT, counts.data(), 1, MPI_INT, host_comm_, r);
+  });
+  std::exclusive_scan(counts.begin(), counts.end(), places.begin(), 0);
+  std::vector<int> all(static_cast<std::size_t>(places.back() + counts.back()));
+  wait_for("gathering on a host", [&](MPI_Request* r) {
+    return MPI_Iallgatherv(mine.data(), count, MPI_INT, all.data(), counts.data(), places.data(), MPI_INT, host_comm_, r);
+  });
+  std::vector<std::vector<int>> of_ranks(ranks);
+  for (std::size_t i = 0; i < ranks; ++i)
+    of_ranks[i].assign(all.begin() + places[i], all.begin() + places[i] + counts[i]);
+  return of_ranks;
 }
 
 std::string Mesh::broadcast(std::string from_rank_0) const {

@@ -19,6 +19,7 @@
 #include "tsrun/kernels/attention.hpp"
 #include "tsrun/kernels/probe.hpp"
 #include "tsrun/kernels/simd_level.hpp"
+#include "tsrun/kernels/team.hpp"
 
 using namespace tsrun;
 
@@ -66,7 +67,7 @@ void measure(DType type, const Heads& heads, std::int64_t tokens, std::int64_t d
   pass();
   double best = 1e9, peak = 0, bandwidth = 0, spent = 0;
   for (int round = 0; round < 3 || spent < budget; ++round) {
-    const double seconds = seconds_of(pass);
+    const double seconds = seconds_of([&] { with_team(pass); });
     best = std::min(best, seconds);
     spent += seconds;
     peak = std::max(peak, multiply_rate(DType::f32));

@@ -5,7 +5,9 @@
 //
 // A row: type, rows of x, shape, threads, GFLOP/s (2 per multiply-add) and its share of the peak of the instruction
 // that this level multiplies with; GB/s of weights and its share of the read bandwidth. Weights of many rows of x are
-// one matrix; of few rows, 1 GiB of matrices that pass by in turn, as the layers of a model do.
+// one matrix; of few rows, 1 GiB of matrices that pass by in turn, as the layers of a model do. In f32 and on one thread
+// the same product by the BLAS that was found stands behind, also measured in turns.
+#include <cblas.h>
 #include <omp.h>
 
 #include <algorithm>
@@ -19,6 +21,7 @@
 
 #include "tsrun/kernels/probe.hpp"
 #include "tsrun/kernels/product.hpp"
+#include "tsrun/kernels/team.hpp"
 
 using namespace tsrun;
 
@@ -57,12 +60,20 @@ void measure(DType type, std::int64_t n, const Shape& shape, const Pages& memory
       multiply(activations, {type, shape.rows, shape.columns, memory.data() + m * bytes}, y);
     }
   };
-  pass();
-  double best = 1e9, peak = 0, bandwidth = 0, spent = 0;
+  const bool beside_blas = type == DType::f32 && omp_get_max_threads() == 1;
+  const auto blas_pass = [&] {
+    const auto rows = static_cast<int>(shape.rows), columns = static_cast<int>(shape.columns);
+    for (std::int64_t m = 0; m < matrices; ++m)
+      cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, static_cast<int>(n), rows, columns, 1, x.data(), columns,
+                  reinterpret_cast<const float*>(memory.data() + m * bytes), columns, 0, y, rows);
+  };
+  with_team(pass);
+  double best = 1e9, best_blas = 1e9, peak = 0, bandwidth = 0, spent = 0;
   for (int round = 0; round < 3 || spent < budget; ++round) {
-    const double seconds = seconds_of(pass);
+    const double seconds = seconds_of([&] { with_team(pass); });
     best = std::min(best, seconds);
     spent += seconds;
+    if (beside_blas) best_blas = std::min(best_blas, seconds_of(blas_pass));
     peak = std::max(peak, multiply_rate(type));
     if (n <= 64) bandwidth = std::max(bandwidth, probe.rate());
   }
@@ -74,6 +85,7 @@ void measure(DType type, std::int64_t n, const Shape& shape, const Pages& memory
               flops / 1e9);
   if (peak > 0) std::printf(" %5.1f %% of %7.1f", 100 * flops / peak, peak / 1e9);
   if (bandwidth > 0) std::printf("  %6.2f GB/s %5.1f %% of %6.2f", read / 1e9, 100 * read / bandwidth, bandwidth / 1e9);
+  if (beside_blas) std::printf("  BLAS %7.1f GFLOP/s", flops * best / best_blas / 1e9);
   std::printf("\n");
   std::fflush(stdout);
 }

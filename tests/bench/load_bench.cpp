@@ -18,7 +18,7 @@
 
 #include "tsrun/engine/engine.hpp"
 #include "tsrun/engine/host_memory.hpp"
-#include "tsrun/kernels/threads.hpp"
+#include "tsrun/engine/placement.hpp"
 
 using namespace tsrun;
 
@@ -120,6 +120,6 @@ int main(int argc, char** argv) {
     return 2;
   }
   const Mesh mesh(parse_torus(argv[2]), 600);
-  const int threads = set_threads(argc > 4 ? std::atoi(argv[4]) : 0, mesh.ranks_on_host());
+  const int threads = place_rank(mesh, argc > 4 ? std::atoi(argv[4]) : 0);
   measure(argv[1], mesh, parse_layout(argc > 3 ? argv[3] : "ws2d/head"), threads);
 }

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "tsrun/engine/engine.hpp"
-#include "tsrun/kernels/threads.hpp"
+#include "tsrun/engine/placement.hpp"
 
 using namespace tsrun;
 
@@ -73,7 +73,7 @@ int main(int argc, char** argv) {
   }
   const ModelFile file(argv[1]);
   const Mesh mesh(parse_torus(argv[2]), 600);
-  set_threads(0, mesh.ranks_on_host());
+  place_rank(mesh, 0);
   const int steps = argc > 3 ? std::max(1, std::atoi(argv[3])) : 5;
   if (mesh.rank() == 0)
     std::printf("%-16s %11s   of rank 0: compute, transfer, wait   all-reduce of 8 bytes (medians, wall clock)\n", "layout",

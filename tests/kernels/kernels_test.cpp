@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "random_floats.hpp"
@@ -162,4 +163,32 @@ TEST_CASE("NUMA domains are counted that have a core this process may run on") {
   node("node3", "900," + std::to_string(first) + "-" + std::to_string(first + 3));
   CHECK(numa_domains(folder.string()) == 2);
   fs::remove_all(folder);
+}
+
+TEST_CASE("cores that ranks share are shared out, those that a launcher gave each its own are kept") {
+  const auto share = [](const std::vector<Cores>& of_ranks, std::size_t rank, const Cores& to_share = {}) {
+    const CoreShare s = share_of_cores(of_ranks, rank, to_share);
+    return std::pair(s.cores, s.threads);
+  };
+  const Cores all = {0, 4, 1, 5, 2, 6, 3, 7}, low = {0, 1, 2, 3}, high = {4, 5, 6, 7};
+  CHECK(share({all}, 0) == std::pair(all, 8));
+  CHECK(share({all, all, all}, 1) == std::pair(all, 2));
+  CHECK(share({low, high}, 1) == std::pair(high, 4));
+  CHECK(share({low, low, high, high}, 2) == std::pair(high, 2));  // bound to sockets, several ranks each
+  CHECK(share(std::vector<Cores>(20, all), 19) == std::pair(all, 1));
+  CHECK(share({{}, {}}, 0) == std::pair(Cores{}, 1));  // a system that does not tell
+  CHECK(share({{0}}, 0, all) == std::pair(all, 8));
+  CHECK(share({{0}, {1}, {2}}, 0, all) == std::pair(Cores{0, 4}, 2));
+  CHECK(share({{0}, {1}, {2}}, 2, all) == std::pair(Cores{6, 3, 7}, 3));
+  CHECK(share(std::vector<Cores>(9, all), 8, all) == std::pair(all, 1));
+}
+
+TEST_CASE("a rank runs where it is told") {
+  const Cores all = cores_of();
+  REQUIRE_FALSE(all.empty());
+  std::thread([&] {  // which alone is bound
+    run_on({all.back()});
+    CHECK(cores_of() == Cores{all.back()});
+  }).join();
+  CHECK(cores_of() == all);
 }

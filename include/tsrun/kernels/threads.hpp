@@ -1,14 +1,36 @@
 // How many threads the kernels of this rank use, and where they may run.
 #pragma once
 
+#include <cstddef>
 #include <string>
+#include <vector>
 
 namespace tsrun {
 
 int available_cores();  // that this process may run on
 int host_cores();       // of the machine, whatever this process is bound to
-// `asked` threads; 0: what OMP_NUM_THREADS says, else this host's cores shared among its ranks. Returns the number.
-int set_threads(int asked, int ranks_on_host);
+
+// Cores by their numbers. Those that process `pid` may run on (0: this one), neighbours together: the hardware threads of
+// a core, the cores of a socket. None where the system does not say.
+using Cores = std::vector<int>;
+Cores cores_of(int pid = 0);
+void run_on(const Cores& cores);
+
+// Whether Open MPI bound this rank without being asked to: one or two ranks of a host to a core each, whatever number of
+// threads they have, more to a socket.
+bool is_bound_unasked();
+
+// What one of a host's ranks has: cores, and how many threads they are good for.
+struct CoreShare {
+  Cores cores;
+  int threads;
+};
+// Ranks that a launcher bound to cores of their own keep these; of cores that several may run on each has its part.
+// `to_share`, if there are any, is shared out instead, one run of neighbours each while there are enough.
+CoreShare share_of_cores(const std::vector<Cores>& of_ranks, std::size_t rank, const Cores& to_share);
+
+// `asked` threads; 0: what OMP_NUM_THREADS says, else `good`. Returns the number.
+int set_threads(int asked, int good);
 
 // NUMA domains that this process may run in: with more than one, a thread may read weights that another domain holds,
 // at a part of the speed. `nodes` is Linux's folder of them; 1 where the system does not tell.

@@ -82,6 +82,8 @@ class Mesh {
   void together(const char* phase, const std::function<void()>& work) const;
 
   std::vector<double> gather(double value) const;  // of every rank, on every rank
+  // Of every rank of this host, on each of them.
+  std::vector<std::vector<int>> gather_on_host(const std::vector<int>& mine) const;
   std::vector<std::int64_t> sum(std::vector<std::int64_t> values) const;
   std::vector<std::int64_t> max(std::vector<std::int64_t> values) const;
   std::string broadcast(std::string from_rank_0) const;
