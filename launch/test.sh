@@ -2,8 +2,8 @@
 # launch/test.sh [long|every] [debug|release|asan|ubsan]
 #
 # Installs what is missing, builds (release by default) and runs the tests, as many at once as there are cores. `long` adds those
-# that take minutes: 64 ranks, the widest meshes; `every` also those that together take half an hour: the price of every walk on
-# every torus of up to 512 chips. Ends with ctest's summary, and red if a test fails or none ran.
+# that take minutes: 64 ranks, the widest meshes; `every` also those that together take an hour: all schedules, and the price of
+# every walk, on every torus of up to 512 chips. Ends with ctest's summary, and red if a test fails or none ran.
 set -euo pipefail
 
 here=$(cd -P "$(dirname "${BASH_SOURCE[0]}")" && pwd)
