@@ -206,17 +206,17 @@ void LocalSteps::store_kv(const Step& step) {
       }
 }
 
-void LocalSteps::attend(const Step& step) const {
+void LocalSteps::attend(const Step& step) {
   const Range here = mine(step.in[0], Dim::B);
-  std::vector<AttentionRow> rows;
+  attention_rows_.clear();
   for (std::int64_t b = here.begin; b < here.end; ++b) {
     const auto tokens = std::ssize(row(b).tokens);
-    rows.push_back({tokens == 0 ? 0 : cache_.local_row(row(b).sequence), tokens, row(b).context});
+    attention_rows_.push_back({tokens == 0 ? 0 : cache_.local_row(row(b).sequence), tokens, row(b).context});
   }
   const double scale = config_.attn_scale != 0 ? config_.attn_scale : 1 / std::sqrt(static_cast<double>(config_.Q));
   const AttentionShape shape{L_, p_.local_size(step.in[0], 2), config_.Q, static_cast<float>(scale),
                              config_.is_local(step.layer) ? config_.window : 0, expected_rows()};
-  attention(shape, rows, ready_.slot_of, at(step.in[0]), cache_.layer(step.layer), at(step.out[0]));
+  attention(shape, attention_rows_, ready_.slot_of, at(step.in[0]), cache_.layer(step.layer), at(step.out[0]));
 }
 
 // Where the length is cut, the last token is on one chip; the others add 0.

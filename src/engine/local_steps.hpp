@@ -2,8 +2,10 @@
 #pragma once
 
 #include <span>
+#include <vector>
 
 #include "tsrun/engine/executor.hpp"
+#include "tsrun/kernels/attention.hpp"
 #include "tsrun/kernels/rows.hpp"
 
 namespace tsrun {
@@ -46,7 +48,7 @@ class LocalSteps {
   void rotate_queries(const Step& step) const;
   const Rotary& rotary_of(int layer) const { return config_.is_local(layer) ? rotary_.local : rotary_.global; }
   void store_kv(const Step& step);
-  void attend(const Step& step) const;
+  void attend(const Step& step);
   void pick(const Step& step) const;
   void best(const Step& step) const;
   void choose(const Step& step) const;
@@ -65,6 +67,7 @@ class LocalSteps {
   float* arena_;
   std::span<const PassInput> rows_;
   std::int64_t L_;
+  std::vector<AttentionRow> attention_rows_;  // of the layer at work
 };
 
 }  // namespace tsrun

@@ -51,14 +51,13 @@ constexpr std::int64_t most_queries = 32;
 // Positions of a part.
 constexpr std::int64_t part_positions = 8 * attention_block;
 
-std::vector<HeadGroup> groups_of(std::span<const int> slot_of) {
-  std::vector<HeadGroup> groups;
+void take_groups(std::span<const int> slot_of, std::vector<HeadGroup>& groups) {
+  groups.clear();
   for (std::int64_t h = 0; h < std::ssize(slot_of); ++h) {
     const int slot = slot_of[static_cast<std::size_t>(h)];
     if (groups.empty() || groups.back().slot != slot) groups.push_back({h, h, slot});
     groups.back().end = h + 1;
   }
-  return groups;
 }
 
 // Parts of what queries see.
@@ -107,14 +106,21 @@ class Attention {
   const float* q_;
   const KvLayer& cache_;
   float* out_;
-  std::vector<HeadGroup> groups_;
+  // Kept from call to call, by the thread that shares out the work.
+  static thread_local std::vector<HeadGroup> groups_of_thread_;
+  static thread_local std::vector<float> found_memory_;
+  std::vector<HeadGroup>& groups_ = groups_of_thread_;
   std::int64_t widest_ = 1, tokens_ = 1, tiles_ = 1, count_ = 0, most_parts_ = 1;
   float* found_ = nullptr;
 };
 
+thread_local std::vector<HeadGroup> Attention::groups_of_thread_;
+thread_local std::vector<float> Attention::found_memory_;
+
 Attention::Attention(const AttentionShape& shape, std::span<const AttentionRow> rows, std::span<const int> slot_of,
                      const float* q, const KvLayer& cache, float* out)
-    : shape_(shape), rows_(rows), q_(q), cache_(cache), out_(out), groups_(groups_of(slot_of)) {
+    : shape_(shape), rows_(rows), q_(q), cache_(cache), out_(out) {
+  take_groups(slot_of, groups_);
   for (const HeadGroup& g : groups_) widest_ = std::max(widest_, g.end - g.first);
   tokens_ = std::max<std::int64_t>(1, most_queries / widest_);
   tiles_ = ceil_div(shape.L, tokens_);
@@ -122,9 +128,8 @@ Attention::Attention(const AttentionShape& shape, std::span<const AttentionRow> 
   for (std::int64_t i = 0; i < count_; ++i)
     if (const Queries here = queries(i); here.count > 0) most_parts_ = std::max(most_parts_, Parts(here, shape).count);
   if (most_parts_ == 1) return;
-  thread_local std::vector<float> memory;  // of the thread that shares out the work
-  grow(memory, count_ * most_parts_ * tokens_ * widest_ * found_numbers(shape.Q));
-  found_ = memory.data();
+  grow(found_memory_, count_ * most_parts_ * tokens_ * widest_ * found_numbers(shape.Q));
+  found_ = found_memory_.data();
 }
 
 Queries Attention::queries(std::int64_t i) const {

@@ -39,7 +39,7 @@ struct Team {
 Team team;
 
 // Runs of indices: the first are long, so that memory is read in streams, and the last short, so that all end together.
-void take_part() {
+void take_part() noexcept {
   std::int64_t first = team.next.load(std::memory_order_relaxed);
   while (first < team.count) {
     const std::int64_t last = first + std::max<std::int64_t>(1, (team.count - first) / (2 * team.threads));
