@@ -108,28 +108,27 @@ class Attention {
   float* out_;
   // Kept from call to call, by the thread that shares out the work.
   static thread_local std::vector<HeadGroup> groups_of_thread_;
-  static thread_local std::vector<float> found_memory_;
+  static thread_local Pages found_memory_;
   std::vector<HeadGroup>& groups_ = groups_of_thread_;
   std::int64_t widest_ = 1, tokens_ = 1, tiles_ = 1, count_ = 0, most_parts_ = 1;
   float* found_ = nullptr;
 };
 
 thread_local std::vector<HeadGroup> Attention::groups_of_thread_;
-thread_local std::vector<float> Attention::found_memory_;
+thread_local Pages Attention::found_memory_;
 
 Attention::Attention(const AttentionShape& shape, std::span<const AttentionRow> rows, std::span<const int> slot_of,
                      const float* q, const KvLayer& cache, float* out)
     : shape_(shape), rows_(rows), q_(q), cache_(cache), out_(out) {
   take_groups(slot_of, groups_);
   for (const HeadGroup& g : groups_) widest_ = std::max(widest_, g.end - g.first);
-  tokens_ = std::max<std::int64_t>(1, most_queries / widest_);
+  tokens_ = std::clamp<std::int64_t>(most_queries / widest_, 1, std::max<std::int64_t>(1, shape.L));
   tiles_ = ceil_div(shape.L, tokens_);
   count_ = std::ssize(rows) * std::ssize(groups_) * tiles_;
   for (std::int64_t i = 0; i < count_; ++i)
     if (const Queries here = queries(i); here.count > 0) most_parts_ = std::max(most_parts_, Parts(here, shape).count);
   if (most_parts_ == 1) return;
-  grow(found_memory_, count_ * most_parts_ * tokens_ * widest_ * found_numbers(shape.Q));
-  found_ = found_memory_.data();
+  found_ = room<float>(found_memory_, count_ * most_parts_ * tokens_ * widest_ * found_numbers(shape.Q));
 }
 
 Queries Attention::queries(std::int64_t i) const {

@@ -5,8 +5,6 @@
 // y, whose rows are often a large power of two apart, they would fight for the same lines of a cache.
 #include "tsrun/kernels/product.hpp"
 
-#include <omp.h>
-
 #include <algorithm>
 #include <vector>
 
@@ -224,7 +222,7 @@ void multiply(Activations& x, std::span<const ProductOf> wanted) {
     all_rows += w.rows;
   }
   // So many pairs and parts that no thread is left without.
-  const std::int64_t threads = omp_get_max_threads();
+  const std::int64_t threads = team_threads();
   const auto runs_of = [](const ProductTasks& p) { return ceil_div(p.panels, p.together * most_tile_panels); };
   for (ProductTasks& p : products) {
     if (is_full(panel_of(p.product.first_block(), 0)))

@@ -84,8 +84,8 @@ void stand_by(std::uint32_t seen, int looks) {
 }
 
 void hand_over() {
-  team.handed_over.fetch_add(1, std::memory_order_release);
-  team.handed_over.notify_all();  // no system call unless one sleeps
+  team.handed_over.fetch_add(1);  // in one order with the look for sleepers
+  team.handed_over.notify_all();  // no system call unless there are some
 }
 
 void wait_for_others() {
@@ -135,6 +135,8 @@ void with_team(const Task& pass) {
   }
   if (thrown) std::rethrow_exception(thrown);
 }
+
+int team_threads() { return team.threads > 1 ? team.threads : omp_get_max_threads(); }
 
 void fetch_when_idle(std::span<const std::byte> next) {
   team.bytes_next.store(0, std::memory_order_relaxed);

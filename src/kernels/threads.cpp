@@ -10,8 +10,9 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <sstream>
-#include <tuple>
+#include <utility>
 
 namespace tsrun {
 namespace {
@@ -35,22 +36,27 @@ bool any_is_mine(const std::string& list, const cpu_set_t& mine) {
 int available_cores() { return omp_get_num_procs(); }
 int host_cores() { return static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)); }
 
-Cores cores_of(int pid) {
+std::vector<Cores> whole_cores_of(int pid) {
   cpu_set_t set;
   if (sched_getaffinity(pid, sizeof set, &set) != 0) return {};
-  std::vector<std::tuple<int, int, int>> places;  // socket, core, number
+  std::map<std::pair<int, int>, Cores> cores;  // by socket and core
   for (int i = 0; i < CPU_SETSIZE; ++i) {
     if (!CPU_ISSET(i, &set)) continue;
     const std::string topology = "/sys/devices/system/cpu/cpu" + std::to_string(i) + "/topology/";
     int socket = 0, core = i;
     std::ifstream(topology + "physical_package_id") >> socket;
     std::ifstream(topology + "core_id") >> core;
-    places.emplace_back(socket, core, i);
+    cores[{socket, core}].push_back(i);
   }
-  std::sort(places.begin(), places.end());
-  Cores cores;
-  for (const auto& place : places) cores.push_back(std::get<2>(place));
-  return cores;
+  std::vector<Cores> whole;
+  for (auto& entry : cores) whole.push_back(std::move(entry.second));
+  return whole;
+}
+
+Cores cores_of(int pid) {
+  Cores all;
+  for (const Cores& core : whole_cores_of(pid)) all.insert(all.end(), core.begin(), core.end());
+  return all;
 }
 
 void run_on(const Cores& cores) {
@@ -60,29 +66,32 @@ void run_on(const Cores& cores) {
   sched_setaffinity(0, sizeof set, &set);  // a wish: where it is not granted the rank stays where it is
 }
 
-bool is_bound_unasked() {
-  if (std::getenv("OMPI_MCA_orte_bound_at_launch") == nullptr) return false;
-  constexpr std::array asked = {"hwloc_base_binding_policy", "hwloc_base_cpu_set", "hwloc_base_cpu_list",
-                                "rmaps_base_mapping_policy", "rmaps_rank_file_path", "rmaps_base_cpus_per_rank"};
-  return std::none_of(asked.begin(), asked.end(), [](const char* option) {
-    return std::getenv((std::string("OMPI_MCA_") + option).c_str()) != nullptr;
-  });
+bool is_placed_on_request() {
+  constexpr std::array variables = {
+      "OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "OMPI_MCA_hwloc_base_binding_policy",
+      "OMPI_MCA_hwloc_base_bind_to_core", "OMPI_MCA_hwloc_base_bind_to_socket", "OMPI_MCA_hwloc_base_cpu_set",
+      "OMPI_MCA_hwloc_base_cpu_list", "OMPI_MCA_rmaps_base_mapping_policy", "OMPI_MCA_rmaps_base_cpus_per_rank",
+      "OMPI_MCA_rmaps_base_bycore", "OMPI_MCA_rmaps_rank_file_path", "OMPI_MCA_rmaps_ppr_pattern",
+      "OMPI_MCA_rmaps_ppr_n_pernode", "OMPI_MCA_rmaps_ppr_n_persocket"};
+  return std::any_of(variables.begin(), variables.end(), [](const char* v) { return std::getenv(v) != nullptr; });
 }
 
-CoreShare share_of_cores(const std::vector<Cores>& of_ranks, std::size_t rank, const Cores& to_share) {
-  const auto size_of = [](const Cores& cores) { return static_cast<int>(cores.size()); };
-  const std::size_t ranks = of_ranks.size();
+bool is_bound_by_launcher() { return std::getenv("OMPI_MCA_orte_bound_at_launch") != nullptr; }
+
+CoreShare share_of_cores(const std::vector<Cores>& of_ranks, std::size_t rank, const std::vector<Cores>& to_share) {
+  const std::size_t ranks = of_ranks.size(), whole = to_share.size();
   if (!to_share.empty()) {
-    if (to_share.size() < ranks) return {to_share, 1};
-    const auto at = [&](std::size_t i) { return to_share.begin() + static_cast<std::ptrdiff_t>(i * to_share.size() / ranks); };
-    const Cores mine(at(rank), at(rank + 1));
-    return {mine, size_of(mine)};
+    const bool enough = whole >= ranks;
+    Cores mine;
+    for (std::size_t i = enough ? rank * whole / ranks : 0; i < (enough ? (rank + 1) * whole / ranks : whole); ++i)
+      mine.insert(mine.end(), to_share[i].begin(), to_share[i].end());
+    return {mine, enough ? static_cast<int>(mine.size()) : 1};
   }
   const Cores& mine = of_ranks[rank];
   const auto sharers = std::count_if(of_ranks.begin(), of_ranks.end(), [&](const Cores& other) {
     return std::find_first_of(other.begin(), other.end(), mine.begin(), mine.end()) != other.end();
   });
-  return {mine, std::max(1, size_of(mine) / static_cast<int>(std::max<std::ptrdiff_t>(1, sharers)))};
+  return {mine, std::max(1, static_cast<int>(std::ssize(mine) / std::max<std::ptrdiff_t>(1, sharers)))};
 }
 
 int set_threads(int asked, int good) {

@@ -166,7 +166,7 @@ TEST_CASE("NUMA domains are counted that have a core this process may run on") {
 }
 
 TEST_CASE("cores that ranks share are shared out, those that a launcher gave each its own are kept") {
-  const auto share = [](const std::vector<Cores>& of_ranks, std::size_t rank, const Cores& to_share = {}) {
+  const auto share = [](const std::vector<Cores>& of_ranks, std::size_t rank, const std::vector<Cores>& to_share = {}) {
     const CoreShare s = share_of_cores(of_ranks, rank, to_share);
     return std::pair(s.cores, s.threads);
   };
@@ -176,11 +176,12 @@ TEST_CASE("cores that ranks share are shared out, those that a launcher gave eac
   CHECK(share({low, high}, 1) == std::pair(high, 4));
   CHECK(share({low, low, high, high}, 2) == std::pair(high, 2));  // bound to sockets, several ranks each
   CHECK(share(std::vector<Cores>(20, all), 19) == std::pair(all, 1));
-  CHECK(share({{}, {}}, 0) == std::pair(Cores{}, 1));  // a system that does not tell
-  CHECK(share({{0}}, 0, all) == std::pair(all, 8));
-  CHECK(share({{0}, {1}, {2}}, 0, all) == std::pair(Cores{0, 4}, 2));
-  CHECK(share({{0}, {1}, {2}}, 2, all) == std::pair(Cores{6, 3, 7}, 3));
-  CHECK(share(std::vector<Cores>(9, all), 8, all) == std::pair(all, 1));
+  const std::vector<Cores> whole = {{0, 4}, {1, 5}, {2, 6}, {3, 7}};
+  CHECK(share({{0}}, 0, whole) == std::pair(all, 8));
+  CHECK(share({{0}, {1}}, 1, whole) == std::pair(Cores{2, 6, 3, 7}, 4));
+  CHECK(share({{0}, {1}, {2}}, 0, whole) == std::pair(Cores{0, 4}, 2));
+  CHECK(share({{0}, {1}, {2}}, 2, whole) == std::pair(Cores{2, 6, 3, 7}, 4));
+  CHECK(share(std::vector<Cores>(5, all), 4, whole) == std::pair(all, 1));
 }
 
 TEST_CASE("a rank runs where it is told") {

@@ -36,6 +36,9 @@ void with_team(const Callable& pass) {
   with_team(Task{[](const void* object, std::int64_t) { (*static_cast<const Callable*>(object))(); }, &pass});
 }
 
+// How many threads take part in what is shared out now.
+int team_threads();
+
 // What threads that wait for work may fetch into their caches meanwhile: the weights that will be read next. Only the
 // beginning is, as much as a second cache can spare.
 void fetch_when_idle(std::span<const std::byte> next);

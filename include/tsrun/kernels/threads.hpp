@@ -10,15 +10,18 @@ namespace tsrun {
 int available_cores();  // that this process may run on
 int host_cores();       // of the machine, whatever this process is bound to
 
-// Cores by their numbers. Those that process `pid` may run on (0: this one), neighbours together: the hardware threads of
-// a core, the cores of a socket. None where the system does not say.
+// Hardware threads by the numbers of the system. Those that process `pid` may run on (0: this one), core by core, the
+// cores of a socket together; none where the system does not say.
 using Cores = std::vector<int>;
+std::vector<Cores> whole_cores_of(int pid = 0);
 Cores cores_of(int pid = 0);
 void run_on(const Cores& cores);
 
-// Whether Open MPI bound this rank without being asked to: one or two ranks of a host to a core each, whatever number of
+// Whether someone asked for a place of this rank or its threads: the options of Open MPI, the variables of OpenMP.
+bool is_placed_on_request();
+// Whether Open MPI bound this rank, which it also does unasked: one or two ranks to a core each, whatever number of
 // threads they have, more to a socket.
-bool is_bound_unasked();
+bool is_bound_by_launcher();
 
 // What one of a host's ranks has: cores, and how many threads they are good for.
 struct CoreShare {
@@ -26,8 +29,8 @@ struct CoreShare {
   int threads;
 };
 // Ranks that a launcher bound to cores of their own keep these; of cores that several may run on each has its part.
-// `to_share`, if there are any, is shared out instead, one run of neighbours each while there are enough.
-CoreShare share_of_cores(const std::vector<Cores>& of_ranks, std::size_t rank, const Cores& to_share);
+// `to_share`, if there are any, is shared out instead, one run of whole cores each while there are enough.
+CoreShare share_of_cores(const std::vector<Cores>& of_ranks, std::size_t rank, const std::vector<Cores>& to_share);
 
 // `asked` threads; 0: what OMP_NUM_THREADS says, else `good`. Returns the number.
 int set_threads(int asked, int good);
