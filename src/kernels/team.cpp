@@ -49,27 +49,29 @@ void take_part() noexcept {
   }
 }
 
-// Between two pieces of work, a few lines of what comes next at a time.
+// Between two pieces of work, a few lines at a time of what comes next: each thread has a stretch of its own.
 class IdleFetch {
  public:
+  explicit IdleFetch(int thread) : begin_((thread - 1) * most_fetched) {}
   void fetch_some() {
     const std::byte* const from = team.fetched_next.load(std::memory_order_relaxed);
     if (from != from_) {
       from_ = from;
-      done_ = 0;
+      done_ = begin_;
     }
-    const std::int64_t end = std::min({team.bytes_next.load(std::memory_order_relaxed), most_fetched, done_ + 8 * step});
+    const std::int64_t end =
+        std::min({team.bytes_next.load(std::memory_order_relaxed), begin_ + most_fetched, done_ + 8 * step});
     for (; done_ < end; done_ += step) __builtin_prefetch(from_ + done_, 0, 2);
   }
 
  private:
   static constexpr std::int64_t step = line;
   const std::byte* from_ = nullptr;
-  std::int64_t done_ = 0;
+  std::int64_t begin_, done_ = begin_;
 };
 
-void stand_by(std::uint32_t seen, int looks) {
-  IdleFetch idle;
+void stand_by(int thread, std::uint32_t seen, int looks) {
+  IdleFetch idle(thread);
   while (true) {
     for (int i = 0; i < looks && team.handed_over.load(std::memory_order_acquire) == seen; ++i) {
       idle.fetch_some();
@@ -119,8 +121,8 @@ void with_team(const Task& pass) {
   const int looks = omp_get_max_threads() > available_cores() ? 0 : most_looks;
 #pragma omp parallel
   {
-    if (omp_get_thread_num() > 0) {
-      stand_by(before, looks);
+    if (const int thread = omp_get_thread_num(); thread > 0) {
+      stand_by(thread, before, looks);
     } else {
       team.threads = omp_get_num_threads();
       try {
