@@ -12,7 +12,7 @@ namespace {
 // What Open MPI takes from ranks that it binds to one core each, unasked, is given back: all that their launcher may run
 // on. A parent that is bound itself is not the launcher.
 std::vector<Cores> cores_to_give_back(const Mesh& mesh, const std::vector<Cores>& of_ranks) {
-  const bool is_one = is_bound_by_launcher() && !is_placed_on_request() && whole_cores_of().size() == 1;
+  const bool is_one = is_bound_unasked() && whole_cores_of().size() == 1;
   const std::vector<Cores> of_parents = mesh.gather_on_host(getppid() > 0 ? cores_of(getppid()) : Cores{});
   const auto is_launcher = [&](const Cores& parent) {
     return parent == of_parents[0] && std::all_of(of_ranks.begin(), of_ranks.end(), [&](const Cores& rank) {
@@ -26,10 +26,9 @@ std::vector<Cores> cores_to_give_back(const Mesh& mesh, const std::vector<Cores>
 }  // namespace
 
 int place_rank(const Mesh& mesh, int asked) {
-  // Where threads have places, the first of them has one too, and what it may run on says nothing.
-  const std::vector<Cores> of_ranks = mesh.gather_on_host(is_placed_on_request() ? Cores{} : cores_of());
+  const std::vector<Cores> of_ranks = mesh.gather_on_host(threads_have_places() ? Cores{} : cores_of());
   const std::vector<Cores> given_back = cores_to_give_back(mesh, of_ranks);
-  if (std::any_of(of_ranks.begin(), of_ranks.end(), [](const Cores& cores) { return cores.empty(); })) {
+  if (std::any_of(of_ranks.begin(), of_ranks.end(), [](const Cores& cores) { return cores.empty(); })) {  // not known
     const bool is_bound = available_cores() < host_cores();
     return set_threads(asked, is_bound ? available_cores() : available_cores() / mesh.ranks_on_host());
   }

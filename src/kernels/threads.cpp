@@ -5,11 +5,11 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <initializer_list>
 #include <map>
 #include <sstream>
 #include <utility>
@@ -29,6 +29,10 @@ bool any_is_mine(const std::string& list, const cpu_set_t& mine) {
       if (CPU_ISSET(core, &mine)) return true;
   }
   return false;
+}
+
+bool any_is_set(std::initializer_list<const char*> variables) {
+  return std::any_of(variables.begin(), variables.end(), [](const char* v) { return std::getenv(v) != nullptr; });
 }
 
 }  // namespace
@@ -66,17 +70,17 @@ void run_on(const Cores& cores) {
   sched_setaffinity(0, sizeof set, &set);  // a wish: where it is not granted the rank stays where it is
 }
 
-bool is_placed_on_request() {
-  constexpr std::array variables = {
-      "OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "OMPI_MCA_hwloc_base_binding_policy",
-      "OMPI_MCA_hwloc_base_bind_to_core", "OMPI_MCA_hwloc_base_bind_to_socket", "OMPI_MCA_hwloc_base_cpu_set",
-      "OMPI_MCA_hwloc_base_cpu_list", "OMPI_MCA_rmaps_base_mapping_policy", "OMPI_MCA_rmaps_base_cpus_per_rank",
-      "OMPI_MCA_rmaps_base_bycore", "OMPI_MCA_rmaps_rank_file_path", "OMPI_MCA_rmaps_ppr_pattern",
-      "OMPI_MCA_rmaps_ppr_n_pernode", "OMPI_MCA_rmaps_ppr_n_persocket"};
-  return std::any_of(variables.begin(), variables.end(), [](const char* v) { return std::getenv(v) != nullptr; });
-}
+bool threads_have_places() { return any_is_set({"OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY"}); }
 
-bool is_bound_by_launcher() { return std::getenv("OMPI_MCA_orte_bound_at_launch") != nullptr; }
+bool is_bound_unasked() {
+  const bool asked =
+      any_is_set({"OMPI_MCA_hwloc_base_binding_policy", "OMPI_MCA_hwloc_base_bind_to_core",
+                  "OMPI_MCA_hwloc_base_bind_to_socket", "OMPI_MCA_hwloc_base_cpu_set", "OMPI_MCA_hwloc_base_cpu_list",
+                  "OMPI_MCA_rmaps_base_mapping_policy", "OMPI_MCA_rmaps_base_cpus_per_rank", "OMPI_MCA_rmaps_base_bycore",
+                  "OMPI_MCA_rmaps_rank_file_path", "OMPI_MCA_rmaps_ppr_pattern", "OMPI_MCA_rmaps_ppr_n_pernode",
+                  "OMPI_MCA_rmaps_ppr_n_persocket"});
+  return !asked && any_is_set({"OMPI_MCA_orte_bound_at_launch"});
+}
 
 CoreShare share_of_cores(const std::vector<Cores>& of_ranks, std::size_t rank, const std::vector<Cores>& to_share) {
   const std::size_t ranks = of_ranks.size(), whole = to_share.size();

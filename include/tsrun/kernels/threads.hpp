@@ -17,11 +17,12 @@ std::vector<Cores> whole_cores_of(int pid = 0);
 Cores cores_of(int pid = 0);
 void run_on(const Cores& cores);
 
-// Whether someone asked for a place of this rank or its threads: the options of Open MPI, the variables of OpenMP.
-bool is_placed_on_request();
-// Whether Open MPI bound this rank, which it also does unasked: one or two ranks to a core each, whatever number of
-// threads they have, more to a socket.
-bool is_bound_by_launcher();
+// Whether OpenMP was given places for threads. It then binds the first thread too, and what that may run on says nothing
+// of the others.
+bool threads_have_places();
+// Whether Open MPI bound this rank to cores although nobody asked for it: one or two ranks of a host to a core each,
+// whatever number of threads they have, more to a socket.
+bool is_bound_unasked();
 
 // What one of a host's ranks has: cores, and how many threads they are good for.
 struct CoreShare {
