@@ -9,13 +9,13 @@
 #include <omp.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <random>
 #include <string>
 #include <vector>
 
+#include "seconds_of.hpp"
 #include "tsrun/kernels/attention.hpp"
 #include "tsrun/kernels/probe.hpp"
 #include "tsrun/kernels/simd_level.hpp"
@@ -24,12 +24,6 @@
 using namespace tsrun;
 
 namespace {
-
-double seconds_of(auto&& work) {
-  const auto start = std::chrono::steady_clock::now();
-  work();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
 
 struct Heads {
   std::int64_t query, kv, Q;

@@ -11,7 +11,6 @@
 #include <omp.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -19,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include "seconds_of.hpp"
 #include "tsrun/kernels/probe.hpp"
 #include "tsrun/kernels/product.hpp"
 #include "tsrun/kernels/team.hpp"
@@ -26,12 +26,6 @@
 using namespace tsrun;
 
 namespace {
-
-double seconds_of(auto&& work) {
-  const auto start = std::chrono::steady_clock::now();
-  work();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
 
 struct Shape {
   std::int64_t rows, columns;

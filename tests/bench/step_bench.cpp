@@ -5,24 +5,18 @@
 #include <mpi.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
 #include <vector>
 
+#include "seconds_of.hpp"
 #include "tsrun/engine/engine.hpp"
 #include "tsrun/engine/placement.hpp"
 
 using namespace tsrun;
 
 namespace {
-
-double seconds_of(auto&& work) {
-  const auto start = std::chrono::steady_clock::now();
-  work();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
 
 double median(std::vector<double> all) {
   std::sort(all.begin(), all.end());
