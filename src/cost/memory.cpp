@@ -38,10 +38,6 @@ std::int64_t gathered_bytes(const Program& p, const Step& step, const std::funct
   return 2 * bytes;
 }
 
-bool multiplies(Op op) {
-  return op == Op::matmul || op == Op::gather_matmul || op == Op::matmul_scatter || op == Op::gather_weights;
-}
-
 // Products read a copy of their input in the form of the weights, at most f32: one of each input that is multiplied at a
 // time, kept for the largest.
 std::int64_t converted_bytes(const Program& p) {

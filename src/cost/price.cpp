@@ -60,8 +60,6 @@ Bound bound_of(const StepPrice& p) {
 
 namespace {
 
-bool multiplies(Op op) { return op == Op::matmul || (communicates(op) && !is_collective(op)); }
-
 class Pricing {
  public:
   Pricing(const Program& p, const Chip& chip, const std::function<DType(const WeightUse&)>& held, DType kv,

@@ -111,7 +111,7 @@ std::vector<std::span<const std::byte>> Executor::prepare_reads(const Program& p
   for (int round = 0; round < 2; ++round)  // behind the last product comes the first of the next pass
     for (std::size_t i = p.steps.size(); i-- > 0;) {
       const Step& step = p.steps[i];
-      if (step.op != Op::matmul && step.op != Op::matmul_scatter && step.op != Op::gather_matmul) continue;
+      if (!multiplies(step.op) || step.op == Op::gather_weights) continue;  // what is gathered does not lie here
       reads[i] = next;
       const PackedView w = weights_.matrix(step.weights[0]);
       next = {w.data, static_cast<std::size_t>(bytes_of(w.type, w.rows, w.columns))};

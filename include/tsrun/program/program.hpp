@@ -61,6 +61,7 @@ enum class Op : std::uint8_t {
 std::string_view name(Op op);
 constexpr bool is_collective(Op op) { return op <= Op::all_to_all; }
 constexpr bool communicates(Op op) { return op <= Op::gather_weights; }
+constexpr bool multiplies(Op op) { return op == Op::matmul || (communicates(op) && !is_collective(op)); }
 
 // How a collective walks; which kinds of collective each serves is said in schedule.hpp.
 enum class ScheduleName : std::uint8_t {
