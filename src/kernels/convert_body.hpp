@@ -14,27 +14,28 @@
 namespace tsrun::TSRUN_SIMD_LEVEL {
 namespace {
 
-// A group of one row in registers.
+// ---- int8 and int16 ----
+
 constexpr int per_group = group_size / lanes;
-struct Group {
-  Floats v[per_group];
 
-  explicit Group(const float* x) {
-    for (int i = 0; i < per_group; ++i) v[i] = load<Floats>(x + i * lanes);
-  }
-};
-
-// What `combine` makes of all lanes, in every lane.
-template <int half = lanes / 2, class Combine>
-inline Ints across(const Ints& v, Combine combine) {
-  static constexpr auto partner = [] {
+// Lane j of the result is what `combine` makes of all lanes of v[j]. Each step combines the halves of blocks of lanes of
+// two vectors and puts what it has of both side by side, so that half as many vectors remain.
+template <int block = lanes, class Combine>
+inline Ints across_each(Ints* v, Combine combine) {
+  constexpr int half = block / 2;
+  constexpr auto places = [](int first) {
     std::array<std::int32_t, lanes> p{};
-    for (int i = 0; i < lanes; ++i) p[static_cast<std::size_t>(i)] = i ^ half;
+    for (int i = 0; i < lanes; ++i)
+      p[static_cast<std::size_t>(i)] = i / block * block + i % half + first + (i / half % 2 == 0 ? 0 : lanes);
     return p;
-  }();
-  const Ints both = combine(v, __builtin_shuffle(v, load<Ints>(partner.data())));
-  if constexpr (half == 1) return both;
-  else return across<half / 2>(both, combine);
+  };
+  static constexpr auto lower = places(0), upper = places(half);
+#pragma GCC unroll 8
+  for (int i = 0; i < half; ++i)
+    v[i] = combine(__builtin_shuffle(v[i], v[i + half], load<Ints>(lower.data())),
+                   __builtin_shuffle(v[i], v[i + half], load<Ints>(upper.data())));
+  if constexpr (half == 1) return v[0];
+  else return across_each<half>(v, combine);
 }
 constexpr auto sum_of_two = [](const Ints& a, const Ints& b) { return a + b; };
 constexpr auto larger_of_two = [](const Ints& a, const Ints& b) { return a > b ? a : b; };
@@ -45,91 +46,132 @@ inline Ints to_whole(const Floats& x) {
   return Ints(x + shift) - std::bit_cast<std::int32_t>(shift);
 }
 
-// What takes the largest of a group to `most`: a scale, and its inverse in every lane. A NaN or infinity among the values
-// makes the scale one, and so the product.
-struct Scale {
-  float scale = 0;
-  Floats inverse{};
-
-  Scale(const Group& x, float most) {
-    Ints largest{};  // bits of magnitudes are ordered as the numbers are
-    for (const Floats& v : x.v) largest = larger_of_two(largest, Ints(Words(v) & 0x7fffffffU));
-    const Floats of_group = Floats(across(largest, larger_of_two));
-    if (of_group[0] < 1e-30F) return;  // the inverse would not be finite
-    scale = of_group[0] / most;
-    inverse = most / of_group;
-  }
-};
-
-struct QuantizedGroup {
-  std::int8_t q[group_size];
-  std::int32_t minus_sum = 0;
-  std::int32_t energy = 0;  // the sum of their squares
-
-  QuantizedGroup() = default;
-  QuantizedGroup(const Group& x, const Floats& inverse) {
-    Ints sum{}, squares{};
-    for (int i = 0; i < per_group; ++i) {
-      const Ints whole = to_whole(x.v[i] * inverse);
-      sum += whole;
-      squares += whole * whole;
-      const Bytes bytes = __builtin_convertvector(whole, Bytes);
-      std::memcpy(q + i * lanes, &bytes, sizeof bytes);
-    }
-    minus_sum = -across(sum, sum_of_two)[0];
-    energy = across(squares, sum_of_two)[0];
-  }
-};
-
-// One row's group: its scale, and that of the fine part, 0 if none is worth it.
-struct ConvertedGroup {
-  QuantizedGroup coarse;
-  float scale = 0, fine_scale = 0;
-
-  explicit ConvertedGroup(const Group& x) {
-    const Scale taken(x, 127);
-    scale = taken.scale;
-    coarse = QuantizedGroup(x, taken.inverse);
-    if (4 * coarse.energy < 5 * 127 * 127) fine_scale = scale / 254;  // the largest is 127
-  }
-
-  QuantizedGroup fine(Group x) const {
-    for (int i = 0; i < per_group; ++i)
-      x.v[i] -= __builtin_convertvector(__builtin_convertvector(load<Bytes>(coarse.q + i * lanes), Ints), Floats) * scale;
-    return {x, Floats{} + (fine_scale == 0 ? 0 : 1 / fine_scale)};
-  }
-};
-
-// Group k of a row, zeros behind its last column.
-inline Group group_of(const float* row, std::int64_t columns, std::int64_t k) {
-  if (columns - k >= group_size) return Group(row + k);
-  float last[group_size] = {};
-  std::memcpy(last, row + k, static_cast<std::size_t>(columns - k) * sizeof(float));
-  return Group(last);
-}
 constexpr auto store = [](std::byte* at, const auto& value) { std::memcpy(at, &value, sizeof value); };
+
+// A number of each group, to be picked one by one.
+template <class T>
+struct Picked {
+  T v[lanes];
+  template <class V>
+  explicit Picked(const V& all) { std::memcpy(v, &all, sizeof v); }
+};
+
+struct Place {
+  int row = 0;
+  std::int64_t group = 0;
+};
+
+// What there is one of in a group is made for as many groups as a vector has lanes at once, in the order in which they are
+// read: along the rows.
+struct Groups {
+  int count = 0;
+  Place place[lanes];
+  const float* x[lanes];
+  float padded[lanes][group_size];  // those of which columns are missing, with zeros there
+  Floats scale, inverse;            // of those that are not there, 0
+
+  // Those from `next` on, which moves behind them; a scale takes the largest number of its group to `most`. A NaN or infinity among the
+  // numbers makes the scale one, and so the product.
+  Groups(const float* block, std::int64_t stride, std::int64_t columns, int rows, Place& next, float most) {
+    Ints largest[lanes];  // bits of magnitudes are ordered as the numbers are
+    for (; count < lanes && next.row < rows; ++count) {
+      const float* const numbers = block + next.row * stride + next.group * group_size;
+      const std::int64_t left = columns - next.group * group_size;
+      place[count] = next;
+      next = left > group_size ? Place{next.row, next.group + 1} : Place{next.row + 1, 0};
+      x[count] = left < group_size ? padded[count] : numbers;
+      if (left < group_size) {
+        std::memset(padded[count], 0, sizeof padded[count]);
+        std::memcpy(padded[count], numbers, static_cast<std::size_t>(left) * sizeof(float));
+      }
+      Ints most_here{};
+#pragma GCC unroll 8
+      for (int i = 0; i < per_group; ++i) {
+        __builtin_prefetch(numbers + lanes * group_size + i * lanes);  // the processor alone looks ahead too little
+        most_here = larger_of_two(most_here, Ints(Words(load<Floats>(x[count] + i * lanes)) & 0x7fffffffU));
+      }
+      largest[count] = most_here;
+    }
+    for (int j = count; j < lanes; ++j) largest[j] = Ints{};
+    const Floats of_group = Floats(across_each(largest, larger_of_two));
+    const Ints vanishes = of_group < 1e-30F;  // the inverse would not be finite
+    scale = vanishes ? Floats{} : of_group / most;
+    inverse = vanishes ? Floats{} : most / of_group;
+  }
+};
+
+// Where the numbers of a row are in a group of a block.
+struct Int8Group {
+  static constexpr std::int64_t bytes = form_bytes(Form::int8, group_size), fine = fine_bytes(Form::int8, group_size);
+  std::byte* q;
+  std::byte *scale, *offset_sum, *fine_scale;
+
+  Int8Group(std::byte* block, int rows, Place p)
+      : q(block + p.group * rows * bytes + p.row * group_size),
+        scale(block + p.group * rows * bytes + rows * group_size + p.row * 4),
+        offset_sum(scale + rows * 4),
+        fine_scale(offset_sum + rows * 4) {}
+};
+
+// What is left of the numbers of a group's rows that have a fine part.
+void fine_parts(const float* x, std::int64_t stride, std::int64_t columns, int rows, std::int64_t group,
+                std::byte* block, std::byte* to) {
+  const auto count = static_cast<std::size_t>(std::min<std::int64_t>(group_size, columns - group * group_size));
+  for (int r = 0; r < rows; ++r) {
+    const Int8Group coarse(block, rows, {r, group});
+    const auto scale = load<float>(coarse.scale), fine_scale = load<float>(coarse.fine_scale);
+    const float inverse = fine_scale == 0 ? 0 : 1 / fine_scale;
+    float numbers[group_size] = {};
+    std::memcpy(numbers, x + r * stride + group * group_size, count * sizeof(float));
+    Ints sum{};
+    for (int i = 0; i < group_size; i += lanes) {
+      const Ints q = __builtin_convertvector(load<Bytes>(coarse.q + i), Ints);
+      const Ints left = to_whole((load<Floats>(numbers + i) - __builtin_convertvector(q, Floats) * scale) * inverse);
+      sum += left;
+      store(to + r * group_size + i, __builtin_convertvector(left, Bytes));
+    }
+    std::int32_t offset_sum = 0;
+    for (int i = 0; i < lanes; ++i) offset_sum -= 128 * sum[i];
+    store(to + rows * group_size + r * 4, offset_sum);
+  }
+  const Int8Group first(block, rows, {0, group});
+  if (load<float>(first.fine_scale) == 0) store(first.fine_scale, -0.0F);
+}
 
 void convert_int8(const float* x, std::int64_t stride, std::int64_t columns, int rows, std::byte* to,
                   std::byte* fine) {
-  for (std::int64_t k = 0; k < columns; k += group_size) {
-    std::uint32_t has_fine = 0;
-    for (int r = 0; r < rows; ++r) {
-      const ConvertedGroup g(group_of(x + r * stride, columns, k));
-      store(to + r * group_size, g.coarse.q);
-      std::byte* const behind = to + group_size * rows + r * 4;
-      store(behind, g.scale);
-      store(behind + rows * 4, g.coarse.minus_sum);
-      store(behind + rows * 8, g.fine_scale);
-      has_fine |= std::bit_cast<std::uint32_t>(g.fine_scale);
+  for (Place next; next.row < rows;) {
+    const Groups here(x, stride, columns, rows, next, 127);
+    const Picked<float> scales(here.scale), inverses(here.inverse);
+    Ints sums[lanes], squares[lanes];
+    for (int j = 0; j < here.count; ++j) {
+      const Int8Group group(to, rows, here.place[j]);
+      Ints sum{}, square{};
+#pragma GCC unroll 8
+      for (int i = 0; i < per_group; ++i) {
+        const Ints whole = to_whole(load<Floats>(here.x[j] + i * lanes) * inverses.v[j]);
+        sum += whole;
+        square += whole * whole;
+        store(group.q + i * lanes, __builtin_convertvector(whole, Bytes));
+      }
+      sums[j] = sum;
+      squares[j] = square;
     }
-    for (int r = 0; r < rows && has_fine != 0; ++r) {
-      const Group from = group_of(x + r * stride, columns, k);
-      const QuantizedGroup f = ConvertedGroup(from).fine(from);
-      store(fine + r * group_size, f.q);
-      store(fine + group_size * rows + r * 4, f.minus_sum);
+    for (int j = here.count; j < lanes; ++j) sums[j] = squares[j] = Ints{};
+    const Picked<std::int32_t> offset_sums(across_each(sums, sum_of_two) * -128);
+    const Ints is_coarse = 4 * across_each(squares, sum_of_two) < 5 * 127 * 127;  // the largest is 127
+    const Picked<float> fine_scales(is_coarse ? here.scale / 254 : Floats{});
+    for (int j = 0; j < here.count; ++j) {
+      const Int8Group group(to, rows, here.place[j]);
+      store(group.scale, scales.v[j]);
+      store(group.offset_sum, offset_sums.v[j]);
+      store(group.fine_scale, fine_scales.v[j]);
     }
-    to += rows * form_bytes(Form::int8, group_size);
-    fine += rows * fine_bytes(Form::int8, group_size);
+  }
+  for (std::int64_t g = 0; g * group_size < columns; ++g) {
+    std::uint32_t any = 0;
+    for (int r = 0; r < rows; ++r) any |= load<std::uint32_t>(Int8Group(to, rows, {r, g}).fine_scale);
+    if (any != 0) fine_parts(x, stride, columns, rows, g, to, fine + g * rows * Int8Group::fine);
   }
 }
 
@@ -143,22 +185,29 @@ void convert_int16(const float* x, std::int64_t stride, std::int64_t columns, in
       p[static_cast<std::size_t>(i)] = static_cast<std::int16_t>(i / 4 * 4 + order_of_four[i % 4]);
     return p;
   }();
-  for (std::int64_t k = 0; k < columns; k += group_size) {
-    for (int r = 0; r < rows; ++r) {
-      const Group g = group_of(x + r * stride, columns, k);
-      const Scale taken(g, 32767);
+  for (Place next; next.row < rows;) {
+    const Groups here(x, stride, columns, rows, next, 32767);
+    const Picked<float> scales(here.scale), inverses(here.inverse);
+    const auto group = [&](int j) { return to + here.place[j].group * rows * form_bytes(Form::int16, group_size); };
+    Ints sums[lanes];
+    for (int j = 0; j < here.count; ++j) {
       Ints sum{};
+#pragma GCC unroll 8
       for (int i = 0; i < per_group; ++i) {
-        const Ints whole = to_whole(g.v[i] * taken.inverse);
+        const Ints whole = to_whole(load<Floats>(here.x[j] + i * lanes) * inverses.v[j]);
         sum += whole;
-        store(to + (r * group_size + i * lanes) * 2,
+        store(group(j) + (here.place[j].row * group_size + i * lanes) * 2,
               __builtin_shuffle(__builtin_convertvector(whole, Shorts), load<Shorts>(order.data())));
       }
-      std::byte* const behind = to + 2 * group_size * rows + r * 4;
-      store(behind, taken.scale);
-      store(behind + rows * 4, std::int32_t{-across(sum, sum_of_two)[0]});
+      sums[j] = sum;
     }
-    to += rows * form_bytes(Form::int16, group_size);
+    for (int j = here.count; j < lanes; ++j) sums[j] = Ints{};
+    const Picked<std::int32_t> offset_sums(across_each(sums, sum_of_two) * -128);
+    for (int j = 0; j < here.count; ++j) {
+      std::byte* const behind = group(j) + 2 * group_size * rows + here.place[j].row * 4;
+      store(behind, scales.v[j]);
+      store(behind + rows * 4, offset_sums.v[j]);
+    }
   }
 }
 

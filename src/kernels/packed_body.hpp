@@ -60,6 +60,7 @@ struct Sums {
   static constexpr int vectors = panels * per_panel;
   Floats v[rows][vectors];
 
+  Sums() = default;
   explicit Sums(const Tile& t) {
 #pragma GCC unroll 16
     for (int r = 0; r < rows; ++r)
@@ -159,8 +160,8 @@ void float_tile(const Tile& t) {
 
 // ---- int8 and int4 ----
 
-// Weights are stored as w + offset >= 0; that the sums start from -offset times the sum of the row's q takes the offset
-// out again. Inside a group they are exact.
+// Weights are stored as w + offset >= 0, 128 of int8, 8 of int4; that the sums start from -offset times the sum of the
+// row's q takes the offset out again. Inside a group they are exact.
 template <DType type, int rows, int panels>
 struct IntTile {
   static constexpr bool halves = bits(type) == 4;
@@ -172,9 +173,9 @@ struct IntTile {
   // Of a group in a block of rows: where the fields behind the q begin, and the whole.
   static constexpr bool in_bytes = whole_form == Form::int8;
   static constexpr int row_words = rows * 4, q_bytes = in_bytes ? 1 : 2;
-  static constexpr int scale_at = rows * group_size * q_bytes, minus_sum_at = scale_at + row_words,
-                       fine_scale_at = minus_sum_at + row_words, x_bytes = fine_scale_at + (in_bytes ? row_words : 0);
-  static constexpr int fine_minus_sum_at = rows * group_size, fine_x_bytes = fine_minus_sum_at + row_words;
+  static constexpr int scale_at = rows * group_size * q_bytes, offset_sum_at = scale_at + row_words,
+                       fine_scale_at = offset_sum_at + row_words, x_bytes = fine_scale_at + (in_bytes ? row_words : 0);
+  static constexpr int fine_offset_sum_at = rows * group_size, fine_x_bytes = fine_offset_sum_at + row_words;
   static_assert(x_bytes == rows * form_bytes(whole_form, group_size));
   static_assert(fine_x_bytes == rows * fine_bytes(Form::int8, group_size));
 
@@ -229,12 +230,12 @@ struct IntTile {
 #endif
 
   // Of the group's weights, `at` bytes into each panel, with these q.
-  __attribute__((always_inline)) Dots dots(std::int64_t at, const std::byte* q, const std::byte* minus_sums) const {
+  __attribute__((always_inline)) Dots dots(std::int64_t at, const std::byte* q, const std::byte* offset_sums) const {
     Dots d;
 #pragma GCC unroll 16
     for (int r = 0; r < rows; ++r) {
       Ints start{};
-      if constexpr (!has_minimum(type)) start = Ints(broadcast<std::int32_t>(minus_sums + r * 4)) << (halves ? 3 : 7);
+      if constexpr (!has_minimum(type)) start = Ints(broadcast<std::int32_t>(offset_sums + r * 4)) >> (halves ? 4 : 0);
 #pragma GCC unroll 8
       for (int c = 0; c < vectors; ++c) d.v[r][c] = start;
     }
@@ -250,8 +251,7 @@ struct IntTile {
     Scales s;
 #pragma GCC unroll 8
     for (int c = 0; c < vectors; ++c) {
-      const std::byte* const behind =
-          t.w + c / per_panel * t.panel_bytes + at + value_bytes + c % per_panel * lanes * 2;
+      const std::byte* const behind = t.w + c / per_panel * t.panel_bytes + at + value_bytes + c % per_panel * lanes * 2;
       if constexpr (is_grouped(type)) s.scale[c] = half_to_float(behind);
       else s.scale[c] = load<Floats>(vector_at(t, t.scales, c));
       if constexpr (has_minimum(type)) s.minimum[c] = half_to_float(behind + scale_bytes);
@@ -260,30 +260,37 @@ struct IntTile {
   }
 
   // The scales of a group are multiplied once with each row's.
-  __attribute__((always_inline)) static void add(Sums<rows, panels>& sums, const Dots& d, const Scales& s,
-                                                 const std::byte* x_scales, const std::byte* minus_sums) {
+  __attribute__((always_inline)) static void add(Floats (*sums)[vectors], const Dots& d, const Scales& s,
+                                                 const std::byte* x_scales, const std::byte* offset_sums) {
 #pragma GCC unroll 16
     for (int r = 0; r < rows; ++r) {
       const Floats x_scale = Floats(broadcast<float>(x_scales + r * 4));
 #pragma GCC unroll 8
       for (int c = 0; c < vectors; ++c)
-        sums.v[r][c] = multiply_add(__builtin_convertvector(d.v[r][c], Floats), s.scale[c] * x_scale, sums.v[r][c]);
+        sums[r][c] = multiply_add(__builtin_convertvector(d.v[r][c], Floats), s.scale[c] * x_scale, sums[r][c]);
       if constexpr (has_minimum(type)) {
         const float sum =
-            -load<float>(x_scales + r * 4) * static_cast<float>(load<std::int32_t>(minus_sums + r * 4));
+            load<float>(x_scales + r * 4) * (static_cast<float>(load<std::int32_t>(offset_sums + r * 4)) / -128);
         const Floats x_sum = Floats(Words{} + std::bit_cast<std::uint32_t>(sum));
 #pragma GCC unroll 8
-        for (int c = 0; c < vectors; ++c) sums.v[r][c] = multiply_add(s.minimum[c], x_sum, sums.v[r][c]);
+        for (int c = 0; c < vectors; ++c) sums[r][c] = multiply_add(s.minimum[c], x_sum, sums[r][c]);
       }
     }
   }
 
-  // Apart, so that the loop that seldom needs it has the registers.
-  __attribute__((noinline)) Sums<rows, panels> with_fine(Sums<rows, panels> sums, std::int64_t g) const {
+  // The fine parts of a group, each met alone: few rows have one. Apart, so that the loop has the registers.
+  __attribute__((noinline)) void add_fine(Sums<rows, panels>& sums, std::int64_t g) const {
+    using OneRow = IntTile<type, 1, panels>;
+    const OneRow one{t};
     const std::byte* const fine = t.fine + g * fine_x_bytes;
-    add(sums, dots(g * group_bytes, fine, fine + fine_minus_sum_at), scales(g * group_bytes),
-        t.x + g * x_bytes + fine_scale_at, fine + fine_minus_sum_at);
-    return sums;
+    const std::byte* const scales_of_rows = t.x + g * x_bytes + fine_scale_at;
+    const auto scales = one.scales(g * group_bytes);
+    for (int r = 0; r < rows; ++r) {
+      if (load<float>(scales_of_rows + r * 4) == 0) continue;
+      const std::byte* const offset_sum = fine + fine_offset_sum_at + r * 4;
+      OneRow::add(&sums.v[r], one.dots(g * group_bytes, fine + r * group_size, offset_sum), scales,
+                  scales_of_rows + r * 4, offset_sum);
+    }
   }
 
   void run() const {
@@ -291,12 +298,13 @@ struct IntTile {
     for (std::int64_t g = 0; g < t.columns / group_size; ++g) {
       const std::byte* const x = t.x + g * x_bytes;
       fetch_ahead<panels, group_bytes>(t, g * group_bytes);
-      add(sums, dots(g * group_bytes, x, x + minus_sum_at), scales(g * group_bytes), x + scale_at, x + minus_sum_at);
+      add(sums.v, dots(g * group_bytes, x, x + offset_sum_at), scales(g * group_bytes), x + scale_at, x + offset_sum_at);
       if constexpr (in_bytes) {
-        std::uint32_t has_fine = 0;
-#pragma GCC unroll 16
-        for (int r = 0; r < rows; ++r) has_fine |= load<std::uint32_t>(x + fine_scale_at + r * 4);
-        if (__builtin_expect(has_fine != 0, 0)) sums = with_fine(sums, g);
+        if (__builtin_expect(load<std::uint32_t>(x + fine_scale_at) != 0, 0)) {
+          Sums<rows, panels> with_fine = sums;
+          add_fine(with_fine, g);
+          sums = with_fine;
+        }
       }
     }
     sums.store(t);
@@ -310,6 +318,7 @@ struct IntTile {
 // tile; where they are few, all of them do.
 constexpr int float_rows = vector_bytes == 64 ? 12 : vector_bytes == 32 ? 5 : 3;
 constexpr int int_rows = vector_bytes == 64 ? 8 : vector_bytes == 32 ? 4 : 2;
+constexpr int int_rows_of_many = vector_bytes == 64 ? 6 : int_rows;
 constexpr int wide_panels = vector_bytes == 64 ? most_tile_panels : 1;
 
 using TileKernel = void (*)(const Tile&);
@@ -376,10 +385,10 @@ Blocking blocking(Form f, std::int64_t rows) {
   switch (f) {
     case Form::f32: return cut(float_rows, 512);
     case Form::bf16: return cut(float_rows, 1024);
-    case Form::int8: return cut(int_rows, 2048);
+    case Form::int8: return cut(rows > int_rows ? int_rows_of_many : int_rows, 512);
     case Form::int16: break;
   }
-  return cut(int_rows, 1024);
+  return cut(rows > int_rows ? int_rows_of_many : int_rows, 1024);
 }
 void finish() {}
 

@@ -6,9 +6,9 @@
 //   f32    16 columns
 //   bf16   32 columns, to nearest even
 //   int8   32 columns with the scale that takes the largest to 127; behind the q of all rows come the f32 scales of the
-//          rows, minus the sums of their q as int32, and the f32 scales of their fine parts
+//          rows, -128 times the sums of their q as int32, and the f32 scales of their fine parts
 //   int16  32 columns, columns 0 2 1 3 of every four, with the scale that takes the largest to 32767; behind the q of all
-//          rows their scales and minus the sums
+//          rows their scales and -128 times the sums
 // What is left of a last group is zeros. Whole numbers are int8 where one instruction multiplies bytes and adds up the
 // products exactly, and in the portable kernels; where it takes pairs of 16 bits for that, bytes are widened anyway, and
 // int16 costs nothing.
@@ -16,8 +16,9 @@
 // In int8, where one number of a group has more than four fifths of the energy, a scale made for it takes the others to
 // nothing; a few such groups, in models with channels far above all others, make most of the error of int8. Such a group
 // has a fine part: what is left of its numbers, in steps 254 times as small, in memory of its own, cut in the same way: the
-// q of each row, then minus the sums as int32. A row without has the fine scale 0, and zeros there if another row of its
-// block has one; if none has, nothing is written, read or multiplied.
+// q of each row, then -128 times the sums as int32. A row without has the fine scale 0, and zeros there if another row of
+// its block has one; the first row's is -0 then, so that one number tells whether any has. If none has, nothing is
+// written, read or multiplied.
 #pragma once
 
 #include <cstddef>
