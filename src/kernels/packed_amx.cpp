@@ -131,7 +131,8 @@ Blocking blocking(Form f, std::int64_t rows) {
   if (f != Form::bf16) return simd_avx512_bf16::packed.blocking(f, rows);
   // Of many rows, a chunk of activations stays in the second cache, and one of weights in the first; few pass by long
   // weights once.
-  return rows > 64 ? Blocking{2 * unit_rows, 256, 16} : Blocking{2 * unit_rows, 2048, 1};
+  const bool is_many = rows > 64;
+  return {2 * unit_rows, is_many ? 256 : 2048, is_many ? 16 : 1, most_tile_panels};
 }
 
 DType multiplied_as(DType weights, Rows rows) {

@@ -89,16 +89,19 @@ inline Words load_part(const std::byte* from) {
   return load<Words>(from);
 }
 
-// Asks for the weights some way behind these, in each panel. The multiplications between two lines of weights fill the
-// window in which the processor looks for the next one, and memory would rest meanwhile.
+// Asks for the weights some way behind these, in each panel; behind its end, for those of the next tile. The
+// multiplications between two lines of weights fill the window in which the processor looks for the next one, and memory
+// would rest meanwhile.
 template <int panels, int bytes>
 inline void fetch_ahead(const Tile& t, std::int64_t at) {
-  constexpr int line = 64, distance = 2048;
+  constexpr int line = 64, distance = vector_bytes == 64 ? 4096 : 2048;
+  constexpr int cache = vector_bytes == 64 ? 3 : 2;  // into the first, or the second
+  std::int64_t there = at + distance;
+  if (panels > 1 && there >= t.panel_bytes) there += (panels - 1) * t.panel_bytes;
 #pragma GCC unroll 2
   for (int p = 0; p < panels; ++p)
 #pragma GCC unroll 32
-    for (int i = 0; i < bytes; i += line)
-      __builtin_prefetch(t.w + p * t.panel_bytes + at + distance + i, 0, 2);  // into the second cache
+    for (int i = 0; i < bytes; i += line) __builtin_prefetch(t.w + p * t.panel_bytes + there + i, 0, cache);
 }
 
 // ---- f32 and bf16 ----
@@ -344,6 +347,7 @@ void tile_of(int rows, int panels, const Tile& t) {
   static constexpr auto wide = tiles_of<type, wide_panels>(Rows{});
   const auto row = static_cast<std::size_t>(rows - 1);
   if (panels == wide_panels) return wide[row](t);
+  if (panels == 1) return one[row](t);
   Tile next = t;
   for (int p = 0; p < panels; ++p) {
     one[row](next);
@@ -376,19 +380,15 @@ Form form(DType type) {
   return Form::f32;
 }
 // Columns of which the weights of a panel stay in the first cache while block after block of rows meets them; all of them
-// if there is one block, for then they are read once, and best without a break.
+// if there is one block, for then they are read once, and best without a break. One or two rows leave the processor time
+// to spare, and panels one by one are read as one stream.
 Blocking blocking(Form f, std::int64_t rows) {
   constexpr std::int64_t all_columns = std::int64_t{1} << 40;  // more than any matrix has
-  const auto cut = [rows](int tile_rows, std::int64_t columns) {
-    return Blocking{tile_rows, rows <= tile_rows ? all_columns : columns, 1};
-  };
-  switch (f) {
-    case Form::f32: return cut(float_rows, 512);
-    case Form::bf16: return cut(float_rows, 1024);
-    case Form::int8: return cut(rows > int_rows ? int_rows_of_many : int_rows, 512);
-    case Form::int16: break;
-  }
-  return cut(rows > int_rows ? int_rows_of_many : int_rows, 1024);
+  const bool quantized = f == Form::int8 || f == Form::int16;
+  const int most_rows = quantized ? int_rows : float_rows, rows_of_many = quantized ? int_rows_of_many : float_rows;
+  if (rows <= most_rows) return {most_rows, all_columns, 1, quantized && rows <= 2 ? 1 : most_tile_panels};
+  const std::int64_t columns = f == Form::f32 ? 512 : f == Form::int8 ? 2048 : 1024;
+  return {rows_of_many, columns, 1, most_tile_panels};
 }
 void finish() {}
 

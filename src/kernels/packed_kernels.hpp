@@ -51,6 +51,7 @@ struct Blocking {
   int tile_rows;               // the most that a tile takes
   std::int64_t chunk_columns;  // whole groups
   int pairs_together;          // of panels, that take turns at a chunk of activations
+  int tile_panels;             // the most that a tile takes
 };
 
 // rows x (panels * 16) of a product, over one chunk of columns.

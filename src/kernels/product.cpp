@@ -65,7 +65,7 @@ void Product::run(std::int64_t panel, std::int64_t end, std::int64_t first, std:
   float* next = room<float>(between, rows * (end - panel) * panel_rows);
   strips.clear();
   for (int panels = 0; panel < end; panel += panels, next += rows * panels * panel_rows) {
-    panels = static_cast<int>(std::min<std::int64_t>(most_tile_panels, end - panel));
+    panels = static_cast<int>(std::min<std::int64_t>(blocking.tile_panels, end - panel));
     const auto all_full = [&] { return is_full(panel_of(first_block(), panel + panels - 1)); };
     if (!all_full()) panels = 1;
     strips.push_back({panel, panels, blocking.pairs_together > 1 || !all_full(), next});
