@@ -105,16 +105,19 @@ PreparedProgram::Collective Executor::prepare_collective(const Program& p, const
   return c;
 }
 
-std::vector<std::span<const std::byte>> Executor::prepare_reads(const Program& p) const {
-  std::vector<std::span<const std::byte>> reads(p.steps.size());
-  std::span<const std::byte> next;
+std::vector<NextReads> Executor::prepare_reads(const Program& p) const {
+  std::vector<NextReads> reads(p.steps.size());
+  NextReads next;
   for (int round = 0; round < 2; ++round)  // behind the last product comes the first of the next pass
     for (std::size_t i = p.steps.size(); i-- > 0;) {
       const Step& step = p.steps[i];
       if (!multiplies(step.op) || step.op == Op::gather_weights) continue;  // what is gathered does not lie here
       reads[i] = next;
-      const PackedView w = weights_.matrix(step.weights[0]);
-      next = {w.data, static_cast<std::size_t>(bytes_of(w.type, w.rows, w.columns))};
+      next.clear();
+      for (const WeightUse& use : step.weights) {
+        const PackedView w = weights_.matrix(use);
+        next.emplace_back(w.data, static_cast<std::size_t>(bytes_of(w.type, w.rows, w.columns)));
+      }
     }
   return reads;
 }

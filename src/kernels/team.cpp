@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::size_t line = 64;
 // Of what comes next, as much as a thread fetches.
-constexpr std::int64_t most_fetched = 192 << 10;
+constexpr std::int64_t most_fetched = 256 << 10;
 // Looks for work before a thread goes to sleep: longer than the steps between two products take.
 constexpr int most_looks = 4096;
 
@@ -33,41 +33,61 @@ struct Team {
   std::int64_t count = 0;
   int threads = 1;  // 1: nobody stands by
   bool is_over = false;
-  std::atomic<const std::byte*> fetched_next{nullptr};
-  std::atomic<std::int64_t> bytes_next{0};
+  std::atomic<const NextReads*> next_reads{nullptr};
 };
 Team team;
 
 // Runs of indices: the first are long, so that memory is read in streams, and the last short, so that all end together.
+std::int64_t next_run(std::int64_t left) { return std::max<std::int64_t>(1, left / (2 * team.threads)); }
+
 void take_part() noexcept {
   std::int64_t first = team.next.load(std::memory_order_relaxed);
   while (first < team.count) {
-    const std::int64_t last = first + std::max<std::int64_t>(1, (team.count - first) / (2 * team.threads));
+    const std::int64_t last = first + next_run(team.count - first);
     if (!team.next.compare_exchange_weak(first, last, std::memory_order_relaxed)) continue;
     for (std::int64_t i = first; i < last; ++i) team.work.call(team.work.object, i);
     first = team.next.load(std::memory_order_relaxed);
   }
 }
 
-// Between two pieces of work, a few lines at a time of what comes next: each thread has a stretch of its own.
+// Between two pieces of work, a few lines at a time of what comes next.
 class IdleFetch {
  public:
-  explicit IdleFetch(int thread) : begin_((thread - 1) * most_fetched) {}
+  explicit IdleFetch(int thread) : thread_(thread) {}
   void fetch_some() {
-    const std::byte* const from = team.fetched_next.load(std::memory_order_relaxed);
-    if (from != from_) {
-      from_ = from;
-      done_ = begin_;
+    const NextReads* const reads = team.next_reads.load(std::memory_order_acquire);
+    if (reads != reads_) {
+      reads_ = reads;
+      stretch_ = reads == nullptr ? std::span<const std::byte>{} : stretch_of(*reads);
     }
-    const std::int64_t end =
-        std::min({team.bytes_next.load(std::memory_order_relaxed), begin_ + most_fetched, done_ + 8 * step});
-    for (; done_ < end; done_ += step) __builtin_prefetch(from_ + done_, 0, 2);
+    constexpr std::size_t lines = 8;
+    const std::size_t some = std::min(stretch_.size(), lines * line);
+    for (std::size_t at = 0; at < some; at += line) __builtin_prefetch(stretch_.data() + at, 0, 2);
+    stretch_ = stretch_.subspan(some);
   }
 
  private:
-  static constexpr std::int64_t step = line;
-  const std::byte* from_ = nullptr;
-  std::int64_t begin_, done_ = begin_;
+  // Threads take their first runs one after the other, this one most likely in its turn.
+  std::span<const std::byte> stretch_of(const NextReads& reads) const {
+    std::int64_t left = 0;
+    for (const auto& r : reads) left += std::ssize(r);
+    std::int64_t begin = 0;
+    for (int t = 0; t < thread_; ++t) {
+      const std::int64_t run = next_run(left);
+      begin += run;
+      left -= run;
+    }
+    for (const auto& r : reads) {
+      const std::int64_t size = std::min({most_fetched, next_run(left), std::ssize(r) - begin});
+      if (size > 0) return r.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(size));
+      begin -= std::ssize(r);
+    }
+    return {};
+  }
+
+  int thread_;
+  const NextReads* reads_ = nullptr;
+  std::span<const std::byte> stretch_;
 };
 
 void stand_by(int thread, std::uint32_t seen, int looks) {
@@ -131,6 +151,7 @@ void with_team(const Task& pass) {
         thrown = std::current_exception();
       }
       team.threads = 1;
+      team.next_reads.store(nullptr, std::memory_order_release);
       team.is_over = true;
       hand_over();
     }
@@ -140,10 +161,6 @@ void with_team(const Task& pass) {
 
 int team_threads() { return team.threads > 1 ? team.threads : omp_get_max_threads(); }
 
-void fetch_when_idle(std::span<const std::byte> next) {
-  team.bytes_next.store(0, std::memory_order_relaxed);
-  team.fetched_next.store(next.data(), std::memory_order_relaxed);
-  team.bytes_next.store(std::ssize(next), std::memory_order_relaxed);
-}
+void fetch_when_idle(const NextReads& next) { team.next_reads.store(&next, std::memory_order_release); }
 
 }  // namespace tsrun

@@ -19,6 +19,7 @@
 #include "tsrun/engine/weights.hpp"
 #include "tsrun/kernels/product.hpp"
 #include "tsrun/kernels/rotary.hpp"
+#include "tsrun/kernels/team.hpp"
 #include "tsrun/program/buffers.hpp"
 #include "tsrun/program/program.hpp"
 
@@ -63,7 +64,7 @@ struct PreparedProgram {
   };
   std::vector<Collective> collectives;  // of the steps that communicate, in order
   std::vector<int> slot_of;             // query head of this chip -> slot of the cache
-  std::vector<std::span<const std::byte>> reads_next;  // of each product: the weights of the next; empty of other steps
+  std::vector<NextReads> reads_next;  // of each product: the weights of the next; empty of other steps
 };
 
 // Angles of layers that see everything and of those that see a window.
@@ -97,7 +98,7 @@ class Executor {
   const Links& links_of(const Program& program, const Step& step);
   std::int32_t traffic_row(Phase phase, std::string_view step, const std::string& tensor, Axis axis,
                            Direction direction);
-  std::vector<std::span<const std::byte>> prepare_reads(const Program& program) const;
+  std::vector<NextReads> prepare_reads(const Program& program) const;
   PreparedProgram::Collective prepare_collective(const Program& program, const Step& step);
   void communicate(const PreparedProgram& ready, const Step& step, const PreparedProgram::Collective& c,
                    LocalSteps& local);

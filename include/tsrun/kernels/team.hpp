@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 namespace tsrun {
 
@@ -39,8 +40,10 @@ void with_team(const Callable& pass) {
 // How many threads take part in what is shared out now.
 int team_threads();
 
-// What threads that wait for work may fetch into their caches meanwhile: the weights that will be read next. Only the
-// beginning is, as much as a second cache can spare.
-void fetch_when_idle(std::span<const std::byte> next);
+// What threads that wait for work may fetch into their caches meanwhile: the memory that the next piece of work reads,
+// evenly and in the order of its indices. Each fetches the beginning of the run that it will most likely take, as much as
+// a second cache can spare. The list must stay until the pass ends.
+using NextReads = std::vector<std::span<const std::byte>>;
+void fetch_when_idle(const NextReads& next);
 
 }  // namespace tsrun
