@@ -21,6 +21,10 @@ extern const AttentionKernels attention;
 namespace simd_avx512 {
 extern const AttentionKernels attention;
 }
+namespace simd_avx512_bf16 {
+void attention_products(const float* a, std::int64_t n, std::int64_t a_stride, std::int64_t depth,
+                        const Operand& b, std::int64_t width, bool onto, float* out, std::int64_t out_stride);
+}
 namespace simd_amx {
 void attention_products(const float* a, std::int64_t n, std::int64_t a_stride, std::int64_t depth,
                         const Operand& b, std::int64_t width, bool onto, float* out, std::int64_t out_stride);
@@ -36,11 +40,13 @@ const AttentionKernels& attention_kernels(SimdLevel level) {
   return simd_portable::attention;
 }
 
-AttentionProducts attention_products_in_bf16(SimdLevel level) {
+AttentionProducts attention_products_in_bf16(SimdLevel level, Rows expected) {
 #ifdef TSRUN_X86
-  if (level == SimdLevel::amx) return simd_amx::attention_products;
+  if (level == SimdLevel::amx && expected == Rows::many) return simd_amx::attention_products;
+  if (level >= SimdLevel::avx512_bf16) return simd_avx512_bf16::attention_products;
 #endif
   static_cast<void>(level);
+  static_cast<void>(expected);
   return nullptr;
 }
 
@@ -48,8 +54,8 @@ namespace {
 
 // Queries that go together through a head's keys: those of all heads that share them, of as many tokens as fit.
 constexpr std::int64_t most_queries = 32;
-// Positions of a part.
-constexpr std::int64_t part_positions = 8 * attention_block;
+// Positions of a part: a block.
+constexpr std::int64_t part_positions = attention_block(Rows::few);
 
 void take_groups(std::span<const int> slot_of, std::vector<HeadGroup>& groups) {
   groups.clear();

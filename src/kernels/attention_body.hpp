@@ -235,20 +235,16 @@ void products(const float* a, std::int64_t n, std::int64_t a_stride, std::int64_
 
 // ---- exponentials ----
 
-float largest(const float* scores) {
+float largest(const float* scores, std::int64_t count) {
+  constexpr auto larger = [](const Floats& a, const Floats& b) { return a > b ? a : b; };
   Floats most = load<Floats>(scores);
-  for (std::int64_t s = lanes; s < attention_block; s += lanes) {
-    const Floats v = load<Floats>(scores + s);
-    most = v > most ? v : most;
-  }
-  float all = most[0];
-  for (int i = 1; i < lanes; ++i) all = most[i] > all ? most[i] : all;
-  return all;
+  for (std::int64_t s = lanes; s < count; s += lanes) most = larger(load<Floats>(scores + s), most);
+  return across(most, larger);
 }
 
-float exponentials(float* scores, float most) {
+float exponentials(float* scores, std::int64_t count, float most) {
   Floats sum{};
-  for (std::int64_t s = 0; s < attention_block; s += lanes) {
+  for (std::int64_t s = 0; s < count; s += lanes) {
     const Floats v = exp2_of(load<Floats>(scores + s) - most);
     std::memcpy(scores + s, &v, sizeof v);
     sum += v;

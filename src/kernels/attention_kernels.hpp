@@ -10,7 +10,9 @@
 
 namespace tsrun {
 
-inline constexpr std::int64_t attention_block = 64;  // positions whose exponentials are taken together
+// Positions whose exponentials are taken together. Of one token many, since the memory rests meanwhile; of many tokens
+// few, since in the last block the first tokens see little.
+constexpr std::int64_t attention_block(Rows expected) { return expected == Rows::few ? 512 : 64; }
 
 // A matrix [depth][width] of keys (turned, a column a position) or values, in f32 or bf16: rows of 16 columns that lie
 // one after the other, in panels. Behind the last column there may be nothing.
@@ -18,7 +20,8 @@ struct Operand {
   DType type;
   const std::byte* data;
   std::int64_t row_bytes, panel_bytes;  // from a row, and from a panel, to the next
-  std::int64_t ahead;                   // bytes from here to what is met next, and fetched meanwhile; 0: nothing
+  bool lies_in_cache = false;           // with what comes next behind it
+  std::int64_t ahead = 0;               // bytes from here to what is fetched meanwhile, as much as this; 0: nothing
 
   const std::byte* column(std::int64_t c) const {
     return data + c / KvLayer::key_panel * panel_bytes + c % KvLayer::key_panel * (bits(type) / 8);
@@ -29,8 +32,8 @@ struct Operand {
 using AttentionProducts = void (*)(const float* a, std::int64_t n, std::int64_t a_stride, std::int64_t depth,
                                    const Operand& b, std::int64_t width, bool onto, float* out,
                                    std::int64_t out_stride);
-// The same with both factors in bf16, by the matrix unit; null where there is none.
-AttentionProducts attention_products_in_bf16(SimdLevel);
+// The same with both factors in bf16; null where no instruction multiplies them.
+AttentionProducts attention_products_in_bf16(SimdLevel, Rows expected);
 
 struct AttentionKernels {
   // A panel of keys as it lies in the cache, to to[Q][16]; what is beyond its `positions` is 0.
@@ -38,9 +41,9 @@ struct AttentionKernels {
   // `count` values, one after the other, to to[count][Q].
   void (*widen_values)(DType type, std::int64_t Q, std::int64_t count, const std::byte* values, float* to);
   AttentionProducts products;
-  // Over one block of scores: the largest; and 2 ^ (score - largest) in place, with their sum.
-  float (*largest)(const float* scores);
-  float (*exponentials)(float* scores, float largest);
+  // Over `count` scores, a multiple of 16: the largest; and 2 ^ (score - largest) in place, with their sum.
+  float (*largest)(const float* scores, std::int64_t count);
+  float (*exponentials)(float* scores, std::int64_t count, float largest);
 };
 const AttentionKernels& attention_kernels(SimdLevel);
 

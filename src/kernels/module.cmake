@@ -12,7 +12,7 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   set_source_files_properties(${kernels}/packed_avx512.cpp ${kernels}/attention_avx512.cpp
                               ${kernels}/rows_avx512.cpp PROPERTIES
                               COMPILE_FLAGS "-O3 ${avx512}")
-  set_source_files_properties(${kernels}/packed_avx512_bf16.cpp PROPERTIES
+  set_source_files_properties(${kernels}/packed_avx512_bf16.cpp ${kernels}/attention_avx512_bf16.cpp PROPERTIES
                               COMPILE_FLAGS "-O3 ${avx512} -mavx512bf16 -mavx512vnni")
   set_source_files_properties(${kernels}/packed_amx.cpp ${kernels}/attention_amx.cpp PROPERTIES
                               COMPILE_FLAGS "-O3 ${avx512} -mavx512bf16 -mamx-tile -mamx-bf16")

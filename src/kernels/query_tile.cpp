@@ -11,6 +11,21 @@ namespace {
 
 constexpr std::int64_t panel = KvLayer::key_panel;
 
+// Positions of a block that meet the queries, or the shares, together: those of one token some KiB at a time, so that the
+// next ones are fetched meanwhile, in the order in which they lie. The processor then fetches still further ahead.
+std::int64_t piece_of(const Operand& keys, std::int64_t Q, std::int64_t block, Rows expected) {
+  constexpr std::int64_t bytes = 8 << 10;
+  const std::int64_t key = keys.row_bytes / panel * Q;
+  return expected == Rows::few ? std::clamp(bytes / key / panel * panel, panel, block) : block;
+}
+
+// What is left of an operand behind this many bytes, of which as much again is fetched as is met.
+Operand piece_at(Operand all, std::int64_t offset, std::int64_t bytes) {
+  all.data += offset;
+  all.ahead = all.lies_in_cache ? bytes : 0;
+  return all;
+}
+
 }  // namespace
 
 void QueryTile::begin(const AttentionShape& shape, const Queries& queries) {
@@ -73,13 +88,12 @@ std::pair<Operand, Operand> QueryTile::block_of(std::int64_t first, std::int64_t
                         layer.panel_positions(own + (count - 1) / panel * panel) == panel;
   if (layer.type() == DType::int8 || !is_whole) {
     widen_block(first, count);
-    return {{DType::f32, std::as_bytes(std::span(keys_)).data(), 4 * panel, 4 * panel * Q, 0},
-            {DType::f32, std::as_bytes(std::span(values_)).data(), 4 * Q, 4 * panel, 0}};
+    return {{DType::f32, std::as_bytes(std::span(keys_)).data(), 4 * panel, 4 * panel * Q, false},
+            {DType::f32, std::as_bytes(std::span(values_)).data(), 4 * Q, 4 * panel, false}};
   }
   const std::int64_t width = bits(layer.type()) / 8;
-  const std::int64_t next = attention_block * width * Q;  // the next block lies behind this one
-  return {{layer.type(), layer.keys(sequence, queries_.heads.slot, own), width * panel, width * panel * Q, next},
-          {layer.type(), layer.values(sequence, queries_.heads.slot, own), width * Q, width * panel, next}};
+  return {{layer.type(), layer.keys(sequence, queries_.heads.slot, own), width * panel, width * panel * Q, true},
+          {layer.type(), layer.values(sequence, queries_.heads.slot, own), width * Q, width * panel, true}};
 }
 
 float QueryTile::raise(std::int64_t query, float most) {
@@ -97,38 +111,44 @@ float QueryTile::raise(std::int64_t query, float most) {
 void QueryTile::add_block(std::int64_t first, std::int64_t count) {
   const std::int64_t Q = shape_.Q, each = queries_.heads.end - queries_.heads.first;
   const auto [keys, values] = block_of(first, count);
-  products_(scaled_.data(), n_, Q, Q, keys, round_up(count, panel), false, scores_.data(), attention_block);
+  const std::int64_t scored = round_up(count, panel), piece = piece_of(keys, Q, block_, shape_.expected);
+  const std::int64_t piece_bytes = piece / panel * keys.panel_bytes;
+  for (std::int64_t s = 0; s < count; s += piece)
+    products_(scaled_.data(), n_, Q, Q, piece_at(keys, s / piece * piece_bytes, piece_bytes), std::min(piece, scored - s),
+              false, scores_.data() + s, block_);
   for (std::int64_t i = 0; i < n_; ++i) {
-    float* const scores = scores_.data() + i * attention_block;
+    float* const scores = scores_.data() + i * block_;
     const Seen seen = queries_.seen_by(queries_.first + i / each, shape_.window);
     const std::int64_t begin = std::clamp<std::int64_t>(seen.begin - first, 0, count);
     const std::int64_t end = std::clamp<std::int64_t>(seen.end - first, 0, count);
     if (begin >= end) {
-      std::fill_n(scores, attention_block, 0.0F);
+      std::fill_n(scores, scored, 0.0F);
       continue;
     }
     std::fill(scores, scores + begin, -std::numeric_limits<float>::infinity());
-    std::fill(scores + end, scores + attention_block, -std::numeric_limits<float>::infinity());
-    const float most = raise(i, kernels_.largest(scores));
-    sums_[static_cast<std::size_t>(i)] += kernels_.exponentials(scores, most);
+    std::fill(scores + end, scores + scored, -std::numeric_limits<float>::infinity());
+    const float most = raise(i, kernels_.largest(scores, scored));
+    sums_[static_cast<std::size_t>(i)] += kernels_.exponentials(scores, scored, most);
   }
-  products_(scores_.data(), n_, attention_block, count, values, Q, true, outputs_.data(), Q);
+  for (std::int64_t s = 0; s < count; s += piece)
+    products_(scores_.data() + s, n_, block_, std::min(piece, count - s),
+              piece_at(values, s / piece * piece_bytes, piece_bytes), Q, true, outputs_.data(), Q);
 }
 
 void QueryTile::run(const AttentionShape& shape, const Queries& queries, const Seen& seen, const float* q,
                     const KvLayer& cache) {
   begin(shape, queries);
   cache_ = &cache;
-  const AttentionProducts in_bf16 = attention_products_in_bf16(simd_level());
-  const bool rounds = in_bf16 != nullptr && cache.type() != DType::f32 && shape.expected == Rows::many;
-  products_ = rounds ? in_bf16 : kernels_.products;
-  grow(scores_, n_ * attention_block);
-  grow(keys_, attention_block * shape.Q);
-  grow(values_, attention_block * shape.Q);
+  const AttentionProducts in_bf16 = attention_products_in_bf16(simd_level(), shape.expected);
+  products_ = in_bf16 != nullptr && cache.type() != DType::f32 ? in_bf16 : kernels_.products;
+  block_ = attention_block(shape.expected);
+  grow(scores_, n_ * block_);
+  grow(keys_, block_ * shape.Q);
+  grow(values_, block_ * shape.Q);
   grow(odd_panel_, panel * shape.Q);
   take_queries(q);
-  for (std::int64_t block = seen.begin / attention_block * attention_block; block < seen.end; block += attention_block)
-    add_block(block, std::min(attention_block, seen.end - block));
+  for (std::int64_t block = seen.begin / block_ * block_; block < seen.end; block += block_)
+    add_block(block, std::min(block_, seen.end - block));
 }
 
 void QueryTile::keep(float* found) const {

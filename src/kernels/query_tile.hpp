@@ -80,6 +80,7 @@ class QueryTile {
   Queries queries_{};
   const KvLayer* cache_ = nullptr;
   std::int64_t n_ = 0;
+  std::int64_t block_ = 0;  // positions of a block
   std::vector<float> scaled_, scores_, outputs_, largest_, sums_;
   std::vector<float> keys_, values_;  // of a block that is widened: [panel][Q][16], [position][Q]
   std::vector<float> odd_panel_;

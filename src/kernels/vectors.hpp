@@ -2,6 +2,7 @@
 // TSRUN_SIMD_BYTES is its width. Sums are fused where these files say so, and nowhere else.
 #pragma once
 
+#include <array>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -60,28 +61,45 @@ inline Floats half_to_float(const std::byte* from) {
 #endif
 }
 
-// 2^x for x <= 0, within 2e-7 of it and exactly 1 at 0; 0 below 2^-126. x = n + f with f in [-1/2, 1/2]; 2^f by its
-// series, whose terms beyond (f ln 2)^7 / 7! are below a float's last bit.
-inline Floats exp2_of(Floats x) {
+// 2^x for x <= 0, within 3e-7 of it and exactly 1 at 0; 0 below 2^-126. x = n + f with f in [-1/2, 1/2]; 2^f by its
+// series, the terms (f ln 2)^k / k!, of which those beyond the sixth are about a float's last bit.
+inline Floats exp2_of(const Floats& x) {
+#ifdef __AVX512F__
+  const Floats bounded = Floats(_mm512_max_ps(_mm512_set1_ps(-200), __m512(x)));  // not minus infinity, of which f is NaN
+  const Floats n = Floats(_mm512_roundscale_ps(__m512(bounded), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+  const Floats f = bounded - n;
+#else
   const Ints vanishes = x < -126.0F;
-  x = vanishes ? Floats{} - 126.0F : x;
+  const Floats bounded = vanishes ? Floats{} - 126.0F : x;
   constexpr float to_whole = 0x1.8p23F;  // a sum with it has the whole number, to nearest, in its low bits
-  const Floats shifted = x + to_whole;
-  const Floats f = (x - (shifted - to_whole)) * 0.693147180559945F;
-  Floats p = Floats{} + 1.0F / 5040;
-  for (const float term : {1.0F / 720, 1.0F / 120, 1.0F / 24, 1.0F / 6, 0.5F, 1.0F, 1.0F})
+  const Floats shifted = bounded + to_whole;
+  const Floats f = bounded - (shifted - to_whole);
+#endif
+  Floats p = Floats{} + 1.54035304e-4F;
+  for (const float term : {1.33335581e-3F, 9.61812911e-3F, 5.55041087e-2F, 2.40226507e-1F, 6.93147181e-1F, 1.0F})
     p = multiply_add(p, f, Floats{} + term);
-  const Ints power = (Ints(shifted) << 23);
-  return vanishes ? Floats{} : Floats(Ints(p) + power);
+#ifdef __AVX512F__
+  const __mmask16 stays = _mm512_cmp_ps_mask(__m512(x), _mm512_set1_ps(-126), _CMP_NLT_UQ);  // NaN too
+  return Floats(_mm512_maskz_scalef_ps(stays, __m512(p), __m512(n)));
+#else
+  return vanishes ? Floats{} : Floats(Ints(p) + (Ints(shifted) << 23));
+#endif
 }
 
-// Of all lanes, by halves.
+// What `combine` makes of all lanes, by halves.
+template <int half = lanes / 2, class Combine>
+inline float across(const Floats& v, Combine combine) {
+  static constexpr auto partner = [] {
+    std::array<std::int32_t, lanes> p{};
+    for (int i = 0; i < lanes; ++i) p[static_cast<std::size_t>(i)] = i ^ half;
+    return p;
+  }();
+  const Floats both = combine(v, __builtin_shuffle(v, load<Ints>(partner.data())));
+  if constexpr (half == 1) return both[0];
+  else return across<half / 2>(both, combine);
+}
 inline float sum_of(const Floats& v) {
-  float part[lanes];
-  std::memcpy(part, &v, sizeof part);
-  for (int half = lanes / 2; half > 0; half /= 2)
-    for (int i = 0; i < half; ++i) part[i] += part[i + half];
-  return part[0];
+  return across(v, [](const Floats& a, const Floats& b) { return a + b; });
 }
 
 }  // namespace
