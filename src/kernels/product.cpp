@@ -132,7 +132,7 @@ void Product::run_chunk(const Strip& s, std::int64_t block, std::int64_t column,
 }
 
 // Work below which waking the threads takes longer than doing it.
-constexpr std::int64_t worth_threads = 1 << 16;
+constexpr std::int64_t worth_threads = 1 << 16, conversion_worth_threads = 1 << 13;
 
 }  // namespace
 
@@ -159,19 +159,22 @@ const Activations::Converted& Activations::converted(DType multiplied, std::int6
   std::byte* const all = room(made.bytes, bytes);
   const Blocking blocking = kernels_->blocking(form, rows_);
   const RowBlocks row_blocks(rows_, blocking.tile_rows);
-  const std::int64_t step = blocking.chunk_columns, chunks = ceil_div(block_columns, step);
+  // In pieces of a chunk, so that there are some of few rows as well.
+  const std::int64_t step = blocking.chunk_columns, piece = std::min<std::int64_t>(step, 1024);
+  const std::int64_t pieces = ceil_div(block_columns, piece);
   const auto convert = [&](std::int64_t part) {
-    const std::int64_t c = part / row_blocks.count, b = part % row_blocks.count, block = c / chunks;
-    const std::int64_t first = c % chunks * step, row = row_blocks.first(b);
-    const std::int64_t here = std::min(step, block_columns - first);
-    const std::int64_t padded = form_padded(form, here);
-    std::byte* const to = all + block * block_bytes + rows_ * form_bytes(form, first) + row * form_bytes(form, padded);
-    std::byte* const fine = all + made.coarse_bytes + block * fine_block_bytes + rows_ * fine_bytes(form, first) +
-                            row * fine_bytes(form, padded);
-    kernels_->convert(form, x_ + row * stride_ + block * block_columns + first, stride_, here, row_blocks.size(b), to,
-                      fine);
+    const std::int64_t p = part / row_blocks.count, b = part % row_blocks.count, block = p / pieces;
+    const std::int64_t column = p % pieces * piece, chunk = column / step * step, row = row_blocks.first(b);
+    const std::int64_t chunk_padded = form_padded(form, std::min(step, block_columns - chunk));
+    const int rows = row_blocks.size(b);
+    std::byte* const to = all + block * block_bytes + rows_ * form_bytes(form, chunk) +
+                          row * form_bytes(form, chunk_padded) + rows * form_bytes(form, column - chunk);
+    std::byte* const fine = all + made.coarse_bytes + block * fine_block_bytes + rows_ * fine_bytes(form, chunk) +
+                            row * fine_bytes(form, chunk_padded) + rows * fine_bytes(form, column - chunk);
+    kernels_->convert(form, x_ + row * stride_ + block * block_columns + column, stride_,
+                      std::min(piece, block_columns - column), rows, to, fine);
   };
-  share_out(columns_ / block_columns * chunks * row_blocks.count, rows_ * columns_ >= worth_threads, convert);
+  share_out(columns_ / block_columns * pieces * row_blocks.count, rows_ * columns_ >= conversion_worth_threads, convert);
   return made;
 }
 
