@@ -40,12 +40,19 @@ inline Floats widened(const std::byte* from) {
   else return __builtin_convertvector(ints_of_bytes(from), Floats);
 }
 
+// What is widened next lies behind this, and is fetched meanwhile.
+inline void fetch_behind(const std::byte* from, std::int64_t bytes) {
+  constexpr std::int64_t line = 64, ahead = 4 << 10;
+  for (std::int64_t i = 0; i < bytes; i += line) __builtin_prefetch(from + ahead + i, 0, 3);
+}
+
 template <DType type>
 void widen_full_panel(std::int64_t Q, const std::byte* panel, float* to) {
   constexpr std::int64_t width = bits(type) / 8;
   constexpr std::int64_t group = type == DType::int8 ? group_size : std::numeric_limits<std::int64_t>::max();
   for (std::int64_t first = 0; first < Q;) {
     const std::int64_t count = Q - first < group ? Q - first : group;
+    fetch_behind(panel, count * key_panel * width);
     for (std::int64_t v = 0; v < key_panel; v += lanes) {
       Floats scale{};
       if constexpr (type == DType::int8) scale = half_to_float(panel + count * key_panel + 2 * v);
@@ -92,12 +99,11 @@ void widen_rows(std::int64_t Q, std::int64_t count, const std::byte* values, flo
   constexpr std::int64_t width = bits(type) / 8;
   const std::int64_t whole = Q / lanes * lanes, rest = Q - whole;
   for (std::int64_t s = 0; s < count; ++s, values += cached_bytes(type, Q), to += Q) {
+    fetch_behind(values, cached_bytes(type, Q));
     const auto scale_of = [&](std::int64_t c) {
       Floats scale{};
       if constexpr (type == DType::int8) {
-        std::uint16_t half;
-        std::memcpy(&half, values + Q + c / group_size * 2, sizeof half);
-        scale += f16_to_f32(half);
+        scale = all_lanes(one_half_to_float(values + Q + c / group_size * 2));
       }
       return scale;
     };

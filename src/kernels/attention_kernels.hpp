@@ -20,7 +20,6 @@ struct Operand {
   DType type;
   const std::byte* data;
   std::int64_t row_bytes, panel_bytes;  // from a row, and from a panel, to the next
-  bool lies_in_cache = false;           // with what comes next behind it
   std::int64_t ahead = 0;               // bytes from here to what is fetched meanwhile, as much as this; 0: nothing
 
   const std::byte* column(std::int64_t c) const {

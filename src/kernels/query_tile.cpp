@@ -11,19 +11,10 @@ namespace {
 
 constexpr std::int64_t panel = KvLayer::key_panel;
 
-// Positions of a block that meet the queries, or the shares, together: those of one token some KiB at a time, so that the
-// next ones are fetched meanwhile, in the order in which they lie. The processor then fetches still further ahead.
-std::int64_t piece_of(const Operand& keys, std::int64_t Q, std::int64_t block, Rows expected) {
+// Positions of a piece: of one token's some KiB.
+constexpr std::int64_t piece_of(std::int64_t position_bytes) {
   constexpr std::int64_t bytes = 8 << 10;
-  const std::int64_t key = keys.row_bytes / panel * Q;
-  return expected == Rows::few ? std::clamp(bytes / key / panel * panel, panel, block) : block;
-}
-
-// What is left of an operand behind this many bytes, of which as much again is fetched as is met.
-Operand piece_at(Operand all, std::int64_t offset, std::int64_t bytes) {
-  all.data += offset;
-  all.ahead = all.lies_in_cache ? bytes : 0;
-  return all;
+  return std::clamp(bytes / position_bytes / panel * panel, panel, attention_block(Rows::few));
 }
 
 }  // namespace
@@ -48,52 +39,62 @@ void QueryTile::take_queries(const float* q) {
   }
 }
 
-// Panels of the block lie as its positions do. A panel of the layer stands across two of them where the layer does not
-// begin with a block.
-void QueryTile::widen_from(const KvLayer& layer, std::int64_t sequence, std::int64_t own, std::int64_t in_block,
-                      std::int64_t count) {
+template <class Part>
+void QueryTile::each_part(std::int64_t first, std::int64_t count, Part part) {
+  const std::int64_t shared = std::clamp<std::int64_t>(cache_->shared() - first, 0, count);
+  if (shared > 0) part(*cache_->prefix(), 0, first, 0, shared);
+  if (shared < count)
+    part(*cache_, queries_.row.sequence, first + shared - cache_->shared(), shared, count - shared);
+}
+
+// Panels of a piece lie as its positions do. A panel of the layer stands across two of them where the layer does not
+// begin with a piece.
+void QueryTile::widen_keys(const KvLayer& layer, std::int64_t sequence, std::int64_t own, std::int64_t in_piece,
+                           std::int64_t count) {
   const std::int64_t Q = shape_.Q;
-  kernels_.widen_values(layer.type(), Q, count, layer.values(sequence, queries_.heads.slot, own),
-                        values_.data() + in_block * Q);
   for (std::int64_t at = own / panel * panel; at < own + count; at += panel) {
     const std::byte* const keys = layer.keys(sequence, queries_.heads.slot, at);
-    const std::int64_t begin = std::max(at, own), end = std::min(at + panel, own + count), to = in_block + begin - own;
+    const std::int64_t begin = std::max(at, own), end = std::min(at + panel, own + count), to = in_piece + begin - own;
     if (to % panel == begin - at && (end - begin == panel || begin == at)) {
-      kernels_.widen_keys(layer.type(), Q, layer.panel_positions(at), keys, keys_.data() + to / panel * panel * Q);
+      kernels_.widen_keys(layer.type(), Q, layer.panel_positions(at), keys, widened_.data() + to / panel * panel * Q);
       continue;
     }
     kernels_.widen_keys(layer.type(), Q, layer.panel_positions(at), keys, odd_panel_.data());
     for (std::int64_t p = begin; p < end; ++p) {
-      const std::int64_t place = in_block + p - own;
+      const std::int64_t place = in_piece + p - own;
       for (std::int64_t c = 0; c < Q; ++c)
-        keys_[static_cast<std::size_t>((place / panel * Q + c) * panel + place % panel)] =
+        widened_[static_cast<std::size_t>((place / panel * Q + c) * panel + place % panel)] =
             odd_panel_[static_cast<std::size_t>(c * panel + p - at)];
     }
   }
 }
 
-void QueryTile::widen_block(std::int64_t first, std::int64_t count) {
-  const std::int64_t shared = std::clamp<std::int64_t>(cache_->shared() - first, 0, count);
-  if (shared > 0) widen_from(*cache_->prefix(), 0, first, 0, shared);
-  if (shared < count)
-    widen_from(*cache_, queries_.row.sequence, first + shared - cache_->shared(), shared, count - shared);
+Operand QueryTile::keys_of(std::int64_t first, std::int64_t count) {
+  const std::int64_t Q = shape_.Q;
+  Operand keys{DType::f32, std::as_bytes(std::span(widened_)).data(), 4 * panel, 4 * panel * Q};
+  each_part(first, count, [&](const KvLayer& layer, std::int64_t sequence, std::int64_t own, std::int64_t in_piece,
+                              std::int64_t here) {
+    const bool is_whole = here == count && own % panel == 0 &&
+                          layer.panel_positions(own + (count - 1) / panel * panel) == panel;
+    if (layer.type() == DType::int8 || !is_whole) return widen_keys(layer, sequence, own, in_piece, here);
+    const std::int64_t width = bits(layer.type()) / 8;
+    keys = {layer.type(), layer.keys(sequence, queries_.heads.slot, own), width * panel, width * panel * Q, piece_ * width * Q};
+  });
+  return keys;
 }
 
-std::pair<Operand, Operand> QueryTile::block_of(std::int64_t first, std::int64_t count) {
-  const std::int64_t Q = shape_.Q, shared = cache_->shared();
-  const bool all_shared = first + count <= shared, none_shared = first >= shared;
-  const KvLayer& layer = all_shared && shared > 0 ? *cache_->prefix() : *cache_;
-  const std::int64_t sequence = &layer == cache_ ? queries_.row.sequence : 0, own = &layer == cache_ ? first - shared : first;
-  const bool is_whole = (all_shared || none_shared) && own % panel == 0 &&
-                        layer.panel_positions(own + (count - 1) / panel * panel) == panel;
-  if (layer.type() == DType::int8 || !is_whole) {
-    widen_block(first, count);
-    return {{DType::f32, std::as_bytes(std::span(keys_)).data(), 4 * panel, 4 * panel * Q, false},
-            {DType::f32, std::as_bytes(std::span(values_)).data(), 4 * Q, 4 * panel, false}};
-  }
-  const std::int64_t width = bits(layer.type()) / 8;
-  return {{layer.type(), layer.keys(sequence, queries_.heads.slot, own), width * panel, width * panel * Q, true},
-          {layer.type(), layer.values(sequence, queries_.heads.slot, own), width * Q, width * panel, true}};
+Operand QueryTile::values_of(std::int64_t first, std::int64_t count) {
+  const std::int64_t Q = shape_.Q;
+  Operand values{DType::f32, std::as_bytes(std::span(widened_)).data(), 4 * Q, 4 * panel};
+  each_part(first, count, [&](const KvLayer& layer, std::int64_t sequence, std::int64_t own, std::int64_t in_piece,
+                              std::int64_t here) {
+    const std::byte* const there = layer.values(sequence, queries_.heads.slot, own);
+    if (layer.type() == DType::int8 || here < count)
+      return kernels_.widen_values(layer.type(), Q, here, there, widened_.data() + in_piece * Q);
+    const std::int64_t width = bits(layer.type()) / 8;
+    values = {layer.type(), there, width * Q, width * panel, piece_ * width * Q};
+  });
+  return values;
 }
 
 float QueryTile::raise(std::int64_t query, float most) {
@@ -110,12 +111,11 @@ float QueryTile::raise(std::int64_t query, float most) {
 // Those of its positions that some query of the tile sees.
 void QueryTile::add_block(std::int64_t first, std::int64_t count) {
   const std::int64_t Q = shape_.Q, each = queries_.heads.end - queries_.heads.first;
-  const auto [keys, values] = block_of(first, count);
-  const std::int64_t scored = round_up(count, panel), piece = piece_of(keys, Q, block_, shape_.expected);
-  const std::int64_t piece_bytes = piece / panel * keys.panel_bytes;
-  for (std::int64_t s = 0; s < count; s += piece)
-    products_(scaled_.data(), n_, Q, Q, piece_at(keys, s / piece * piece_bytes, piece_bytes), std::min(piece, scored - s),
-              false, scores_.data() + s, block_);
+  const std::int64_t scored = round_up(count, panel);
+  for (std::int64_t s = 0; s < count; s += piece_) {
+    const std::int64_t here = std::min(piece_, count - s);
+    products_(scaled_.data(), n_, Q, Q, keys_of(first + s, here), round_up(here, panel), false, scores_.data() + s, block_);
+  }
   for (std::int64_t i = 0; i < n_; ++i) {
     float* const scores = scores_.data() + i * block_;
     const Seen seen = queries_.seen_by(queries_.first + i / each, shape_.window);
@@ -130,9 +130,10 @@ void QueryTile::add_block(std::int64_t first, std::int64_t count) {
     const float most = raise(i, kernels_.largest(scores, scored));
     sums_[static_cast<std::size_t>(i)] += kernels_.exponentials(scores, scored, most);
   }
-  for (std::int64_t s = 0; s < count; s += piece)
-    products_(scores_.data() + s, n_, block_, std::min(piece, count - s),
-              piece_at(values, s / piece * piece_bytes, piece_bytes), Q, true, outputs_.data(), Q);
+  for (std::int64_t s = 0; s < count; s += piece_) {
+    const std::int64_t here = std::min(piece_, count - s);
+    products_(scores_.data() + s, n_, block_, here, values_of(first + s, here), Q, true, outputs_.data(), Q);
+  }
 }
 
 void QueryTile::run(const AttentionShape& shape, const Queries& queries, const Seen& seen, const float* q,
@@ -142,9 +143,9 @@ void QueryTile::run(const AttentionShape& shape, const Queries& queries, const S
   const AttentionProducts in_bf16 = attention_products_in_bf16(simd_level(), shape.expected);
   products_ = in_bf16 != nullptr && cache.type() != DType::f32 ? in_bf16 : kernels_.products;
   block_ = attention_block(shape.expected);
+  piece_ = shape.expected == Rows::few ? piece_of(cached_bytes(cache.type(), shape.Q)) : block_;
   grow(scores_, n_ * block_);
-  grow(keys_, block_ * shape.Q);
-  grow(values_, block_ * shape.Q);
+  grow(widened_, piece_ * shape.Q);
   grow(odd_panel_, panel * shape.Q);
   take_queries(q);
   for (std::int64_t block = seen.begin / block_ * block_; block < seen.end; block += block_)

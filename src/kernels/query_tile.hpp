@@ -63,12 +63,16 @@ class QueryTile {
 
  private:
   void take_queries(const float* q);
-  // The keys and values of positions [first, first + count), a block of them: as they lie in the cache where that is in
-  // whole panels of one layer, else widened.
-  std::pair<Operand, Operand> block_of(std::int64_t first, std::int64_t count);
-  void widen_block(std::int64_t first, std::int64_t count);
-  // Positions [first, first + count) of the block from one layer of the cache.
-  void widen_from(const KvLayer& layer, std::int64_t sequence, std::int64_t own, std::int64_t in_block,
+  // Keys, and values, of a piece of a block: as they lie in the cache where they lie in one layer, keys in whole panels,
+  // else widened. While a piece is met, the next one is fetched, in the order in which it lies; the processor then
+  // fetches still further ahead by itself.
+  Operand keys_of(std::int64_t first, std::int64_t count);
+  Operand values_of(std::int64_t first, std::int64_t count);
+  // part(layer, sequence there, first position there, positions of the piece before it, positions) of each layer that
+  // holds some of a piece.
+  template <class Part>
+  void each_part(std::int64_t first, std::int64_t count, Part part);
+  void widen_keys(const KvLayer& layer, std::int64_t sequence, std::int64_t own, std::int64_t in_piece,
                   std::int64_t count);
   void add_block(std::int64_t first, std::int64_t count);
   // Makes room for scores up to `most`: what was found so far is scaled down where it is more than before.
@@ -80,9 +84,9 @@ class QueryTile {
   Queries queries_{};
   const KvLayer* cache_ = nullptr;
   std::int64_t n_ = 0;
-  std::int64_t block_ = 0;  // positions of a block
+  std::int64_t block_ = 0, piece_ = 0;  // positions of a block, and of a piece of it
   std::vector<float> scaled_, scores_, outputs_, largest_, sums_;
-  std::vector<float> keys_, values_;  // of a block that is widened: [panel][Q][16], [position][Q]
+  std::vector<float> widened_;  // a piece: keys [panel][Q][16], or values [position][Q]
   std::vector<float> odd_panel_;
 };
 

@@ -11,6 +11,8 @@
 #include <immintrin.h>
 #endif
 
+#include "tsrun/core/dtype.hpp"
+
 namespace tsrun::TSRUN_SIMD_LEVEL {
 namespace {
 
@@ -58,6 +60,15 @@ inline Floats half_to_float(const std::byte* from) {
 #else  // as f16_to_f32; a scale is finite
   const Words h = __builtin_convertvector(load<Halves>(from), Words);
   return Floats(Words(Floats((h & 0x7fffU) << 13) * 0x1p112F) | (h & 0x8000U) << 16);
+#endif
+}
+
+inline float one_half_to_float(const std::byte* from) {
+  const auto half = load<std::uint16_t>(from);
+#ifdef __F16C__
+  return _cvtsh_ss(half);
+#else
+  return f16_to_f32(half);
 #endif
 }
 
