@@ -114,8 +114,9 @@ std::vector<NextReads> Executor::prepare_reads(const Program& p) const {
       if (!multiplies(step.op) || step.op == Op::gather_weights) continue;  // what is gathered does not lie here
       reads[i] = next;
       next.clear();
-      for (const WeightUse& use : step.weights) {
-        const PackedView w = weights_.matrix(use);
+      const std::size_t together = step.in.size() == 1 ? step.weights.size() : 1;  // of each input its own, in turn
+      for (std::size_t k = 0; k < together; ++k) {
+        const PackedView w = weights_.matrix(step.weights[k]);
         next.emplace_back(w.data, static_cast<std::size_t>(bytes_of(w.type, w.rows, w.columns)));
       }
     }

@@ -120,7 +120,8 @@ void product_rows(const Pairs& a, std::int64_t depth, const Operand& b, std::int
     product_tile<lie, rows, vectors, fetches, false>(a, depth, b, c, all_columns, onto, out, out_stride);
   for (; c < width; c += lanes) {
     const std::int64_t here = std::min<std::int64_t>(lanes, width - c);
-    product_tile<lie, rows, 1, fetches, true>(a, depth, b, c, static_cast<__mmask16>((1U << here) - 1), onto, out, out_stride);
+    const auto mask = static_cast<__mmask16>((1U << here) - 1);
+    product_tile<lie, rows, 1, fetches, true>(a, depth, b, c, mask, onto, out, out_stride);
   }
 }
 
@@ -141,17 +142,7 @@ void products_with(const float* a, std::int64_t n, std::int64_t a_stride, std::i
         const auto run = i == 0 && b.ahead > 0 ? product_rows<lie, rows, true> : product_rows<lie, rows, false>;
         run(pairs, here, rest, width, onto || s > 0, out + first * out_stride, out_stride);
       };
-      static_assert(most_rows == 8);
-      switch (rows_here) {
-        case 1: take.template operator()<1>(); break;
-        case 2: take.template operator()<2>(); break;
-        case 3: take.template operator()<3>(); break;
-        case 4: take.template operator()<4>(); break;
-        case 5: take.template operator()<5>(); break;
-        case 6: take.template operator()<6>(); break;
-        case 7: take.template operator()<7>(); break;
-        default: take.template operator()<8>(); break;
-      }
+      with_constant<most_rows>(rows_here, take);
     }
   }
 }

@@ -219,17 +219,7 @@ void products_with(const float* a, std::int64_t n, std::int64_t a_stride, std::i
       const auto run = i == 0 && b.ahead > 0 ? product_rows<type, rows, true> : product_rows<type, rows, false>;
       run(a + first * a_stride, a_stride, depth, b, width, onto, out + first * out_stride, out_stride);
     };
-    static_assert(most_rows <= 8);
-    switch ((i + 1) * n / blocks - first) {
-      case 1: take.template operator()<1>(); break;
-      case 2: take.template operator()<2>(); break;
-      case 3: take.template operator()<3>(); break;
-      case 4: take.template operator()<4>(); break;
-      case 5: take.template operator()<5>(); break;
-      case 6: take.template operator()<6>(); break;
-      case 7: take.template operator()<7>(); break;
-      default: take.template operator()<8>(); break;
-    }
+    with_constant<most_rows>((i + 1) * n / blocks - first, take);
   }
 }
 

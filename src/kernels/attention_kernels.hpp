@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 
 #include "tsrun/kernels/attention.hpp"
 #include "tsrun/kernels/simd_level.hpp"
@@ -33,6 +34,15 @@ using AttentionProducts = void (*)(const float* a, std::int64_t n, std::int64_t 
                                    std::int64_t out_stride);
 // The same with both factors in bf16; null where no instruction multiplies them.
 AttentionProducts attention_products_in_bf16(SimdLevel, Rows expected);
+
+// take.operator()<count>(), where 1 <= count <= most.
+template <int most, class Take>
+void with_constant(std::int64_t count, const Take& take) {
+  const auto one_of = [&]<int... i>(std::integer_sequence<int, i...>) {
+    ((count == i + 1 ? take.template operator()<i + 1>() : void()), ...);
+  };
+  one_of(std::make_integer_sequence<int, most>{});
+}
 
 struct AttentionKernels {
   // A panel of keys as it lies in the cache, to to[Q][16]; what is beyond its `positions` is 0.

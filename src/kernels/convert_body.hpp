@@ -18,10 +18,10 @@ namespace {
 
 constexpr int per_group = group_size / lanes;
 
-// Lane j of the result is what `combine` makes of all lanes of v[j]. Each step combines the halves of blocks of lanes of
-// two vectors and puts what it has of both side by side, so that half as many vectors remain.
-template <int block = lanes, class Combine>
-inline Ints across_each(Ints* v, Combine combine) {
+// Lane j of the result is what `combine` makes of all lanes of v[j]. Each step combines the halves of blocks of lanes
+// of two vectors and puts what it has of both side by side, so that half as many vectors remain.
+template <int block = lanes, class V, class Combine>
+inline V across_each(V* v, Combine combine) {
   constexpr int half = block / 2;
   constexpr auto places = [](int first) {
     std::array<std::int32_t, lanes> p{};
@@ -37,13 +37,14 @@ inline Ints across_each(Ints* v, Combine combine) {
   if constexpr (half == 1) return v[0];
   else return across_each<half>(v, combine);
 }
-constexpr auto sum_of_two = [](const Ints& a, const Ints& b) { return a + b; };
+constexpr auto sum_of_two = [](const Words& a, const Words& b) { return a + b; };
 constexpr auto larger_of_two = [](const Ints& a, const Ints& b) { return a > b ? a : b; };
 
-// To nearest even, of what is below 2^22.
-inline Ints to_whole(const Floats& x) {
+// To nearest even, of what is below 2^22; negative ones are counted back from 2^32. Of what is not finite any number,
+// which may run over in sums: its scale is not finite either.
+inline Words to_whole(const Floats& x) {
   constexpr float shift = 0x1.8p23F;  // a sum with it has the whole number in its low bits
-  return Ints(x + shift) - std::bit_cast<std::int32_t>(shift);
+  return Words(x + shift) - std::bit_cast<std::uint32_t>(shift);
 }
 
 constexpr auto store = [](std::byte* at, const auto& value) { std::memcpy(at, &value, sizeof value); };
@@ -61,8 +62,8 @@ struct Place {
   std::int64_t group = 0;
 };
 
-// What there is one of in a group is made for as many groups as a vector has lanes at once, in the order in which they are
-// read: along the rows.
+// What there is one of in a group is made for as many groups as a vector has lanes at once, in the order in which they
+// are read: along the rows.
 struct Groups {
   int count = 0;
   Place place[lanes];
@@ -70,8 +71,8 @@ struct Groups {
   float padded[lanes][group_size];  // those of which columns are missing, with zeros there
   Floats scale, inverse;            // of those that are not there, 0
 
-  // Those from `next` on, which moves behind them; a scale takes the largest number of its group to `most`. A NaN or infinity among the
-  // numbers makes the scale one, and so the product.
+  // Those from `next` on, which moves behind them; a scale takes the largest number of its group to `most`. A NaN or
+  // infinity among the numbers makes the scale one, and so the product.
   Groups(const float* block, std::int64_t stride, std::int64_t columns, int rows, Place& next, float most) {
     Ints largest[lanes];  // bits of magnitudes are ordered as the numbers are
     for (; count < lanes && next.row < rows; ++count) {
@@ -123,14 +124,15 @@ void fine_parts(const float* x, std::int64_t stride, std::int64_t columns, int r
     const float inverse = fine_scale == 0 ? 0 : 1 / fine_scale;
     float numbers[group_size] = {};
     std::memcpy(numbers, x + r * stride + group * group_size, count * sizeof(float));
-    Ints sum{};
+    Words sum{};
     for (int i = 0; i < group_size; i += lanes) {
       const Ints q = __builtin_convertvector(load<Bytes>(coarse.q + i), Ints);
-      const Ints left = to_whole((load<Floats>(numbers + i) - __builtin_convertvector(q, Floats) * scale) * inverse);
+      const Floats taken = __builtin_convertvector(q, Floats) * scale;
+      const Words left = to_whole((load<Floats>(numbers + i) - taken) * inverse);
       sum += left;
       store(to + r * group_size + i, __builtin_convertvector(left, Bytes));
     }
-    std::int32_t offset_sum = 0;
+    std::uint32_t offset_sum = 0;
     for (int i = 0; i < lanes; ++i) offset_sum -= 128 * sum[i];
     store(to + rows * group_size + r * 4, offset_sum);
   }
@@ -143,13 +145,13 @@ void convert_int8(const float* x, std::int64_t stride, std::int64_t columns, int
   for (Place next; next.row < rows;) {
     const Groups here(x, stride, columns, rows, next, 127);
     const Picked<float> scales(here.scale), inverses(here.inverse);
-    Ints sums[lanes], squares[lanes];
+    Words sums[lanes], squares[lanes];
     for (int j = 0; j < here.count; ++j) {
       const Int8Group group(to, rows, here.place[j]);
-      Ints sum{}, square{};
+      Words sum{}, square{};
 #pragma GCC unroll 8
       for (int i = 0; i < per_group; ++i) {
-        const Ints whole = to_whole(load<Floats>(here.x[j] + i * lanes) * inverses.v[j]);
+        const Words whole = to_whole(load<Floats>(here.x[j] + i * lanes) * inverses.v[j]);
         sum += whole;
         square += whole * whole;
         store(group.q + i * lanes, __builtin_convertvector(whole, Bytes));
@@ -157,10 +159,10 @@ void convert_int8(const float* x, std::int64_t stride, std::int64_t columns, int
       sums[j] = sum;
       squares[j] = square;
     }
-    for (int j = here.count; j < lanes; ++j) sums[j] = squares[j] = Ints{};
-    const Picked<std::int32_t> offset_sums(across_each(sums, sum_of_two) * -128);
-    const Ints is_coarse = 4 * across_each(squares, sum_of_two) < 5 * 127 * 127;  // the largest is 127
-    const Picked<float> fine_scales(is_coarse ? here.scale / 254 : Floats{});
+    for (int j = here.count; j < lanes; ++j) sums[j] = squares[j] = Words{};
+    const Picked<std::uint32_t> offset_sums(-128 * across_each(sums, sum_of_two));
+    const Ints needs_fine = Ints(4 * across_each(squares, sum_of_two)) < 5 * 127 * 127;  // the largest is 127
+    const Picked<float> fine_scales(needs_fine ? here.scale / 254 : Floats{});
     for (int j = 0; j < here.count; ++j) {
       const Int8Group group(to, rows, here.place[j]);
       store(group.scale, scales.v[j]);
@@ -189,20 +191,20 @@ void convert_int16(const float* x, std::int64_t stride, std::int64_t columns, in
     const Groups here(x, stride, columns, rows, next, 32767);
     const Picked<float> scales(here.scale), inverses(here.inverse);
     const auto group = [&](int j) { return to + here.place[j].group * rows * form_bytes(Form::int16, group_size); };
-    Ints sums[lanes];
+    Words sums[lanes];
     for (int j = 0; j < here.count; ++j) {
-      Ints sum{};
+      Words sum{};
 #pragma GCC unroll 8
       for (int i = 0; i < per_group; ++i) {
-        const Ints whole = to_whole(load<Floats>(here.x[j] + i * lanes) * inverses.v[j]);
+        const Words whole = to_whole(load<Floats>(here.x[j] + i * lanes) * inverses.v[j]);
         sum += whole;
         store(group(j) + (here.place[j].row * group_size + i * lanes) * 2,
               __builtin_shuffle(__builtin_convertvector(whole, Shorts), load<Shorts>(order.data())));
       }
       sums[j] = sum;
     }
-    for (int j = here.count; j < lanes; ++j) sums[j] = Ints{};
-    const Picked<std::int32_t> offset_sums(across_each(sums, sum_of_two) * -128);
+    for (int j = here.count; j < lanes; ++j) sums[j] = Words{};
+    const Picked<std::uint32_t> offset_sums(-128 * across_each(sums, sum_of_two));
     for (int j = 0; j < here.count; ++j) {
       std::byte* const behind = group(j) + 2 * group_size * rows + here.place[j].row * 4;
       store(behind, scales.v[j]);

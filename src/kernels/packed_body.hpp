@@ -89,19 +89,19 @@ inline Words load_part(const std::byte* from) {
   return load<Words>(from);
 }
 
-// Asks for the weights some way behind these, in each panel; behind its end, for those of the next tile. The
-// multiplications between two lines of weights fill the window in which the processor looks for the next one, and memory
-// would rest meanwhile.
+// Asks for the weights some way behind these, in each panel; behind the end of one whose columns are not cut, for those
+// of the next tile. The multiplications between two lines of weights fill the window in which the processor looks for
+// the next one, and memory would rest meanwhile.
 template <int panels, int bytes>
 inline void fetch_ahead(const Tile& t, std::int64_t at) {
   constexpr int line = 64, distance = vector_bytes == 64 ? 4096 : 2048;
-  constexpr int cache = vector_bytes == 64 ? 3 : 2;  // into the first, or the second
+  constexpr int locality = vector_bytes == 64 ? 3 : 2;  // into the first cache, or the second
   std::int64_t there = at + distance;
   if (panels > 1 && there >= t.panel_bytes) there += (panels - 1) * t.panel_bytes;
 #pragma GCC unroll 2
   for (int p = 0; p < panels; ++p)
 #pragma GCC unroll 32
-    for (int i = 0; i < bytes; i += line) __builtin_prefetch(t.w + p * t.panel_bytes + there + i, 0, cache);
+    for (int i = 0; i < bytes; i += line) __builtin_prefetch(t.w + p * t.panel_bytes + there + i, 0, locality);
 }
 
 // ---- f32 and bf16 ----
@@ -274,7 +274,7 @@ struct IntTile {
       if constexpr (has_minimum(type)) {
         const float sum =
             load<float>(x_scales + r * 4) * (static_cast<float>(load<std::int32_t>(offset_sums + r * 4)) / -128);
-        const Floats x_sum = Floats(Words{} + std::bit_cast<std::uint32_t>(sum));
+        const Floats x_sum = all_lanes(sum);
 #pragma GCC unroll 8
         for (int c = 0; c < vectors; ++c) sums[r][c] = multiply_add(s.minimum[c], x_sum, sums[r][c]);
       }
@@ -380,8 +380,8 @@ Form form(DType type) {
   return Form::f32;
 }
 // Columns of which the weights of a panel stay in the first cache while block after block of rows meets them; all of them
-// if there is one block, for then they are read once, and best without a break. One or two rows leave the processor time
-// to spare, and panels one by one are read as one stream.
+// if there is one block, for then they are read once, and best without a break. One or two rows of whole numbers leave the
+// processor time to spare, and panels one by one are read as one stream.
 Blocking blocking(Form f, std::int64_t rows) {
   constexpr std::int64_t all_columns = std::int64_t{1} << 40;  // more than any matrix has
   const bool quantized = f == Form::int8 || f == Form::int16;

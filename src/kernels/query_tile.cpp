@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::int64_t panel = KvLayer::key_panel;
 
-// Positions of a piece: of one token's some KiB.
+// Positions of a piece in decode: of which the cache's keys, and its values, take some KiB.
 constexpr std::int64_t piece_of(std::int64_t position_bytes) {
   constexpr std::int64_t bytes = 8 << 10;
   return std::clamp(bytes / position_bytes / panel * panel, panel, attention_block(Rows::few));
@@ -78,7 +78,8 @@ Operand QueryTile::keys_of(std::int64_t first, std::int64_t count) {
                           layer.panel_positions(own + (count - 1) / panel * panel) == panel;
     if (layer.type() == DType::int8 || !is_whole) return widen_keys(layer, sequence, own, in_piece, here);
     const std::int64_t width = bits(layer.type()) / 8;
-    keys = {layer.type(), layer.keys(sequence, queries_.heads.slot, own), width * panel, width * panel * Q, piece_ * width * Q};
+    keys = {layer.type(), layer.keys(sequence, queries_.heads.slot, own), width * panel, width * panel * Q,
+            piece_ * width * Q};
   });
   return keys;
 }
@@ -108,13 +109,15 @@ float QueryTile::raise(std::int64_t query, float most) {
   return most;
 }
 
-// Those of its positions that some query of the tile sees.
+// Up to the last position that some query of the tile sees, from the piece on that holds the first.
 void QueryTile::add_block(std::int64_t first, std::int64_t count) {
   const std::int64_t Q = shape_.Q, each = queries_.heads.end - queries_.heads.first;
   const std::int64_t scored = round_up(count, panel);
-  for (std::int64_t s = 0; s < count; s += piece_) {
+  const std::int64_t unseen = std::max<std::int64_t>(0, queries_.seen(shape_.window).begin - first) / piece_ * piece_;
+  for (std::int64_t s = unseen; s < count; s += piece_) {
     const std::int64_t here = std::min(piece_, count - s);
-    products_(scaled_.data(), n_, Q, Q, keys_of(first + s, here), round_up(here, panel), false, scores_.data() + s, block_);
+    products_(scaled_.data(), n_, Q, Q, keys_of(first + s, here), round_up(here, panel), false, scores_.data() + s,
+              block_);
   }
   for (std::int64_t i = 0; i < n_; ++i) {
     float* const scores = scores_.data() + i * block_;
@@ -125,12 +128,12 @@ void QueryTile::add_block(std::int64_t first, std::int64_t count) {
       std::fill_n(scores, scored, 0.0F);
       continue;
     }
-    std::fill(scores, scores + begin, -std::numeric_limits<float>::infinity());
+    std::fill(scores + unseen, scores + begin, -std::numeric_limits<float>::infinity());
     std::fill(scores + end, scores + scored, -std::numeric_limits<float>::infinity());
-    const float most = raise(i, kernels_.largest(scores, scored));
-    sums_[static_cast<std::size_t>(i)] += kernels_.exponentials(scores, scored, most);
+    const float most = raise(i, kernels_.largest(scores + unseen, scored - unseen));
+    sums_[static_cast<std::size_t>(i)] += kernels_.exponentials(scores + unseen, scored - unseen, most);
   }
-  for (std::int64_t s = 0; s < count; s += piece_) {
+  for (std::int64_t s = unseen; s < count; s += piece_) {
     const std::int64_t here = std::min(piece_, count - s);
     products_(scores_.data() + s, n_, block_, here, values_of(first + s, here), Q, true, outputs_.data(), Q);
   }

@@ -38,12 +38,12 @@ struct Team {
 Team team;
 
 // Runs of indices: the first are long, so that memory is read in streams, and the last short, so that all end together.
-std::int64_t next_run(std::int64_t left) { return std::max<std::int64_t>(1, left / (2 * team.threads)); }
+std::int64_t next_run(std::int64_t left, int threads) { return std::max<std::int64_t>(1, left / (2 * threads)); }
 
 void take_part() noexcept {
   std::int64_t first = team.next.load(std::memory_order_relaxed);
   while (first < team.count) {
-    const std::int64_t last = first + next_run(team.count - first);
+    const std::int64_t last = first + next_run(team.count - first, team.threads);
     if (!team.next.compare_exchange_weak(first, last, std::memory_order_relaxed)) continue;
     for (std::int64_t i = first; i < last; ++i) team.work.call(team.work.object, i);
     first = team.next.load(std::memory_order_relaxed);
@@ -53,7 +53,7 @@ void take_part() noexcept {
 // Between two pieces of work, a few lines at a time of what comes next.
 class IdleFetch {
  public:
-  explicit IdleFetch(int thread) : thread_(thread) {}
+  IdleFetch(int thread, int threads) : thread_(thread), threads_(threads) {}
   void fetch_some() {
     const NextReads* const reads = team.next_reads.load(std::memory_order_acquire);
     if (reads != reads_) {
@@ -73,25 +73,25 @@ class IdleFetch {
     for (const auto& r : reads) left += std::ssize(r);
     std::int64_t begin = 0;
     for (int t = 0; t < thread_; ++t) {
-      const std::int64_t run = next_run(left);
+      const std::int64_t run = next_run(left, threads_);
       begin += run;
       left -= run;
     }
     for (const auto& r : reads) {
-      const std::int64_t size = std::min({most_fetched, next_run(left), std::ssize(r) - begin});
+      const std::int64_t size = std::min({most_fetched, next_run(left, threads_), std::ssize(r) - begin});
       if (size > 0) return r.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(size));
       begin -= std::ssize(r);
     }
     return {};
   }
 
-  int thread_;
+  int thread_, threads_;
   const NextReads* reads_ = nullptr;
   std::span<const std::byte> stretch_;
 };
 
 void stand_by(int thread, std::uint32_t seen, int looks) {
-  IdleFetch idle(thread);
+  IdleFetch idle(thread, omp_get_num_threads());
   while (true) {
     for (int i = 0; i < looks && team.handed_over.load(std::memory_order_acquire) == seen; ++i) {
       idle.fetch_some();
@@ -161,6 +161,8 @@ void with_team(const Task& pass) {
 
 int team_threads() { return team.threads > 1 ? team.threads : omp_get_max_threads(); }
 
-void fetch_when_idle(const NextReads& next) { team.next_reads.store(&next, std::memory_order_release); }
+void fetch_when_idle(const NextReads& next) {
+  if (team.threads > 1) team.next_reads.store(&next, std::memory_order_release);  // a pass, whose end clears it
+}
 
 }  // namespace tsrun

@@ -72,7 +72,8 @@ TEST_CASE("memory that comes next may be any, and may end anywhere") {
   omp_set_num_threads(2);
   const std::vector<std::byte> some(100);
   const std::span<const std::byte> all = some;
-  const std::vector<NextReads> lists = {{}, {all.first(0)}, {all.first(1)}, {all.first(64), all}, {all, all.first(1), all}};
+  const std::vector<NextReads> lists = {
+      {}, {all.first(0)}, {all.first(1)}, {all.first(64), all}, {all, all.first(1), all}};
   with_team([&] {
     for (const NextReads& next : lists) {
       fetch_when_idle(next);

@@ -74,9 +74,9 @@ struct AttentionShape {
 };
 
 // out[row][l][h] = softmax(q[row][l][h] . keys * scale) values over positions 0 .. context + l of slot slot_of[h], or
-// the last `window` of them; 0 for l >= new_tokens. slot_of ascends. A token's result depends on its own query and on
-// the keys before it alone. Where the processor multiplies matrices in bf16, the many queries of prefill, and the shares
-// that they give to positions, are rounded to that, unless the cache is f32.
+// the last `window` of them; 0 for l >= new_tokens. slot_of ascends. A token's result depends on its own query, on the
+// keys before it and on `expected` alone. Where an instruction multiplies bf16, queries, and the shares that they give to
+// positions, are rounded to that, unless the cache is f32.
 void attention(const AttentionShape& shape, std::span<const AttentionRow> rows, std::span<const int> slot_of,
                const float* q, const KvLayer& cache, float* out);
 
