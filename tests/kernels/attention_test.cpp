@@ -2,12 +2,14 @@
 #include <doctest/doctest.h>
 #include <omp.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <numbers>
 #include <random>
 #include <vector>
 
+#include "attention_kernels.hpp"
 #include "random_floats.hpp"
 #include "tsrun/kernels/attention.hpp"
 #include "tsrun/kernels/simd_level.hpp"
@@ -68,6 +70,64 @@ struct Heads {
 };
 
 }  // namespace
+
+// Whether out[i][c] = start + the sum over s of a[i][s] b[s][c], for b as keys lie in the cache, or as values do.
+bool multiplies(AttentionProducts products, bool rounds_factors, DType type, bool as_keys, std::int64_t n,
+                std::int64_t depth, std::int64_t width, bool onto) {
+  const auto factor = [](bool rounded, float v) { return rounded ? bf16_to_f32(f32_to_bf16(v)) : v; };
+  const std::vector<float> a = random_floats(n * depth, 11), b = random_floats(depth * width, 12);
+  const std::int64_t bytes = bits(type) / 8, panels = (width + 15) / 16;
+  const Operand operand{type, nullptr, bytes * (as_keys ? 16 : width), bytes * 16 * (as_keys ? depth : 1)};
+  std::vector<std::byte> stored(size(as_keys ? panels * operand.panel_bytes : depth * operand.row_bytes));
+  Operand there = operand;
+  there.data = stored.data();
+  for (std::int64_t s = 0; s < depth; ++s)
+    for (std::int64_t c = 0; c < width; ++c) {
+      const float v = b[size(s * width + c)];
+      const std::uint16_t half = f32_to_bf16(v);
+      std::byte* const to = stored.data() + (there.column(c) - stored.data()) + s * operand.row_bytes;
+      type == DType::f32 ? std::memcpy(to, &v, 4) : std::memcpy(to, &half, 2);
+    }
+  const std::int64_t stride = width + 3;
+  std::vector<float> out(size(n * stride), 2);
+  products(a.data(), n, depth, depth, there, width, onto, out.data(), stride);
+  for (std::int64_t i = 0; i < n; ++i)
+    for (std::int64_t c = 0; c < stride; ++c) {
+      double wanted = c >= width || onto ? 2 : 0, magnitude = 2;
+      for (std::int64_t s = 0; s < depth && c < width; ++s) {
+        const double product = static_cast<double>(factor(rounds_factors, a[size(i * depth + s)])) *
+                               factor(rounds_factors || type == DType::bf16, b[size(s * width + c)]);
+        wanted += product;
+        magnitude += std::abs(product);
+      }
+      if (!(std::abs(out[size(i * stride + c)] - wanted) <= (c < width ? 1e-6 * magnitude : 0))) return false;
+    }
+  return true;
+}
+
+TEST_CASE("inner products of attention are those of their factors, rounded to bf16 or not, and write nothing beside") {
+  for (const SimdLevel level : simd_levels) {
+    if (!processor_has(level)) continue;
+    for (const DType type : {DType::f32, DType::bf16})
+      for (const bool as_keys : {true, false})
+        for (const std::int64_t n : {1, 3, 5, 8, 9, 33})
+          for (const std::int64_t depth : {1, 2, 31, 64, 65, 515})
+            for (const std::int64_t width : {1, 16, 17, 32, 80, 93}) {
+              if (as_keys && width % 16 != 0) continue;  // panels are whole
+              CAPTURE(name(level));
+              CAPTURE(name(type));
+              CAPTURE(as_keys);
+              CAPTURE(n);
+              CAPTURE(depth);
+              CAPTURE(width);
+              const bool onto = n % 2 == 1;
+              CHECK(multiplies(attention_kernels(level).products, false, type, as_keys, n, depth, width, onto));
+              for (const Rows expected : {Rows::few, Rows::many})
+                if (const AttentionProducts in_bf16 = attention_products_in_bf16(level, expected))
+                  CHECK(multiplies(in_bf16, true, type, as_keys, n, depth, width, onto));
+            }
+  }
+}
 
 TEST_CASE("attention over the cache is causal softmax attention, over all positions or a window") {
   const std::int64_t heads = 5, L = 75, context = 60, positions = context + L + 3;
