@@ -3,10 +3,10 @@
 
 #include <immintrin.h>
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 
+#include "bf16_pairs.hpp"
 #include "packed_kernels.hpp"
 
 namespace tsrun {
@@ -25,16 +25,7 @@ void finish();
 
 // The same 16 numbers of two rows in bf16, pair by pair: a row of a register of weights.
 inline void store_pair(__m512 first, __m512 second, std::byte* to) {
-  static constexpr auto order = [] {
-    std::array<std::uint16_t, 32> o{};
-    for (std::size_t i = 0; i < 16; ++i) {
-      o[2 * i] = static_cast<std::uint16_t>(i);
-      o[2 * i + 1] = static_cast<std::uint16_t>(16 + i);
-    }
-    return o;
-  }();
-  const __m512i both = __m512i(_mm512_cvtne2ps_pbh(second, first));
-  _mm512_storeu_si512(to, _mm512_permutexvar_epi16(_mm512_loadu_si512(order.data()), both));
+  _mm512_storeu_si512(to, rounded_pairs(first, second));
 }
 
 }  // namespace simd_amx

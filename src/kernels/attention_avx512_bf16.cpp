@@ -4,9 +4,9 @@
 #define TSRUN_SIMD_LEVEL simd_avx512_bf16
 #define TSRUN_SIMD_BYTES 64
 #include <algorithm>
-#include <array>
 
 #include "attention_kernels.hpp"
+#include "bf16_pairs.hpp"
 #include "tsrun/core/integer.hpp"
 #include "vectors.hpp"
 
@@ -48,25 +48,17 @@ enum class Lie { f32, apart, together };
 // The columns of a mask of two rows as pairs; the second row is zeros where there is none.
 template <Lie lie>
 inline __m512bh pairs_of(const std::byte* first, std::int64_t row_bytes, bool has_second, __mmask16 mask) {
-  static constexpr auto side_by_side = [] {
-    std::array<std::uint16_t, 2 * lanes> o{};
-    for (std::size_t i = 0; i < o.size(); ++i) o[i] = static_cast<std::uint16_t>(i / 2 + i % 2 * lanes);
-    return o;
-  }();
   const std::byte* const second = first + row_bytes;
-  __m512i both;
   if constexpr (lie == Lie::f32) {
-    const __m512 lower = _mm512_maskz_loadu_ps(mask, first);
     const __m512 upper = has_second ? _mm512_maskz_loadu_ps(mask, second) : _mm512_setzero_ps();
-    both = __m512i(_mm512_cvtne2ps_pbh(upper, lower));
+    return __m512bh(rounded_pairs(_mm512_maskz_loadu_ps(mask, first), upper));
   } else if (lie == Lie::together && has_second && mask == all_columns) {
-    both = _mm512_loadu_si512(first);
+    return __m512bh(side_by_side(_mm512_loadu_si512(first)));
   } else {
     const __m256i lower = _mm256_maskz_loadu_epi16(mask, first);
     const __m256i upper = has_second ? _mm256_maskz_loadu_epi16(mask, second) : _mm256_setzero_si256();
-    both = _mm512_inserti64x4(_mm512_castsi256_si512(lower), upper, 1);
+    return __m512bh(side_by_side(_mm512_inserti64x4(_mm512_castsi256_si512(lower), upper, 1)));
   }
-  return __m512bh(_mm512_permutexvar_epi16(_mm512_loadu_si512(side_by_side.data()), both));
 }
 
 // `vectors` x 16 columns from c on; of the last vector those of `mask`, if there is one.
