@@ -321,7 +321,7 @@ struct IntTile {
 // tile; where they are few, all of them do.
 constexpr int float_rows = vector_bytes == 64 ? 12 : vector_bytes == 32 ? 5 : 3;
 constexpr int int_rows = vector_bytes == 64 ? 8 : vector_bytes == 32 ? 4 : 2;
-constexpr int int_rows_of_many = vector_bytes == 64 ? 6 : int_rows;
+constexpr int int_rows_of_many = vector_bytes == 64 ? 6 : int_rows;  // with both kinds of sums in registers
 constexpr int wide_panels = vector_bytes == 64 ? most_tile_panels : 1;
 
 using TileKernel = void (*)(const Tile&);

@@ -48,10 +48,10 @@ constexpr std::int64_t fine_bytes(Form f, std::int64_t columns) {
 
 // How a product is cut.
 struct Blocking {
-  int tile_rows;               // the most that a tile takes
+  int tile_rows;               // the most rows that a tile takes
   std::int64_t chunk_columns;  // whole groups
   int pairs_together;          // of panels, that take turns at a chunk of activations
-  int tile_panels;             // the most that a tile takes
+  int tile_panels;             // the most panels that a tile takes
 };
 
 // rows x (panels * 16) of a product, over one chunk of columns.

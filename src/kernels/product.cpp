@@ -131,8 +131,8 @@ void Product::run_chunk(const Strip& s, std::int64_t block, std::int64_t column,
   }
 }
 
-// Work below which waking the threads takes longer than doing it.
-constexpr std::int64_t worth_threads = 1 << 16, conversion_worth_threads = 1 << 13;
+// Below them handing the work over takes longer than doing it: multiplications, and numbers that are converted.
+constexpr std::int64_t products_worth_threads = 1 << 16, numbers_worth_threads = 1 << 13;
 
 }  // namespace
 
@@ -174,7 +174,7 @@ const Activations::Converted& Activations::converted(DType multiplied, std::int6
     kernels_->convert(form, x_ + row * stride_ + block * block_columns + column, stride_,
                       std::min(piece, block_columns - column), rows, to, fine);
   };
-  share_out(columns_ / block_columns * pieces * row_blocks.count, rows_ * columns_ >= conversion_worth_threads, convert);
+  share_out(columns_ / block_columns * pieces * row_blocks.count, rows_ * columns_ >= numbers_worth_threads, convert);
   return made;
 }
 
@@ -237,7 +237,7 @@ void multiply(Activations& x, std::span<const ProductOf> wanted) {
     p.end = tasks += runs_of(p) * p.cuts;
   }
   const std::span<const ProductTasks> all = products;  // of the thread that shares them out
-  share_out(tasks, x.rows_ * x.columns_ * all_rows >= worth_threads, [&](std::int64_t task) {
+  share_out(tasks, x.rows_ * x.columns_ * all_rows >= products_worth_threads, [&](std::int64_t task) {
     std::int64_t begin = 0;
     std::size_t i = 0;
     for (; task >= all[i].end; ++i) begin = all[i].end;
