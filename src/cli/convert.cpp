@@ -9,6 +9,7 @@
 #include "commands.hpp"
 #include "tsrun/core/text.hpp"
 #include "tsrun/import/source.hpp"
+#include "tsrun/kernels/team.hpp"
 #include "tsrun/store/writer.hpp"
 
 namespace tsrun::cli {
@@ -33,7 +34,7 @@ TensorRows read_slab(const ModelSource& source, std::size_t i, std::int64_t firs
     refuse({.what = text("the tensor ", t.source_name, " has values that are not finite numbers"), .where = "--dtype",
             .next = text("convert without --dtype ", name(type))});
   TensorRows rows = TensorRows::zeros(type, count, columns);
-  for (std::int64_t row = 0; row < count; ++row) encode_row(exact.data() + row * columns, rows, row);
+  share_out(count, is_grouped(type), [&](std::int64_t row) { encode_row(exact.data() + row * columns, rows, row); });
   return rows;
 }
 

@@ -75,8 +75,8 @@ struct TensorRows {
 };
 
 // One row of out.columns finite values into row `row` of `out`, each value or group as near as its type comes: f32,
-// f16, bf16 to nearest; int8 with the scale that takes the group's largest value to 127; int4 with the scale of the
-// least squared error among some that take it near to -8. Not for int8_channel and int4_min.
+// f16, bf16 to nearest; int8 and int4 with the scale of the least squared error among some that take the group's largest
+// value to 64 .. 127, or near to -8. Not for int8_channel and int4_min.
 void encode_row(const float* in, TensorRows& out, std::int64_t row);
 
 // Rows [first, first + count) as f32, row-major, into out[count * columns].
