@@ -221,10 +221,16 @@ void Collectives::run(const Schedule& schedule, std::span<const Strided> tensors
   for (const Strided& t : tensors) bytes += t.block_bytes();
   const SlotBytes slots(schedule, bytes);
   const Strided& first = tensors[0];
-  if (schedule.collective == Op::all_gather && tensors.size() == 1 && first.outer == 1 && schedule.parts == 1) {
+  const bool lies_alike = tensors.size() == 1 && first.outer == 1 && schedule.parts == 1;
+  if (lies_alike && schedule.collective == Op::all_gather) {
     buffer_ = static_cast<std::byte*>(first.out);
     pack(schedule, slots, tensors);
     return walk(schedule, slots, counts);
+  }
+  if (lies_alike && schedule.collective == Op::reduce_scatter && first.spends_in) {
+    buffer_ = static_cast<std::byte*>(const_cast<void*>(first.in));
+    walk(schedule, slots, counts);
+    return unpack(schedule, slots, tensors);
   }
   grow(blocks_, bytes * schedule.blocks);
   buffer_ = blocks_.data();

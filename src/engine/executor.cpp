@@ -27,12 +27,22 @@ Split split_at(const Program& p, ValueId v, Dim d) {
   return s;
 }
 
+// What a product takes or makes is moved once more only if it must be: where a block is whole columns of a single value,
+// and wide enough for the kernels, blocks lie one after the other. Their width, or 0.
+std::int64_t block_width(const Program& p, const Step& step) {
+  if ((step.op != Op::gather_matmul && step.op != Op::matmul_scatter) || moved_from(step).size() != 1) return 0;
+  const Split cut = split_at(p, step.op == Op::gather_matmul ? step.in[0] : step.out[0], step.dims[0]);
+  const bool of_columns = step.dims[0] != Dim::B && step.dims[0] != Dim::L;
+  return of_columns && cut.rest % block_width_unit == 0 ? cut.rest : 0;
+}
+
 // A value of a collective as rows of blocks: what is before the moved dimension, and one block of it with all after it.
 Strided strided(const Program& p, const Step& step, std::size_t i, float* arena, const Buffers& buffers) {
   const Op op = collective_of(step.op);
   const ValueId in = moved_from(step)[i], out = moved_to(step)[i];
   Strided s{1, 1, arena + buffers.offset[static_cast<std::size_t>(in)],
             arena + buffers.offset[static_cast<std::size_t>(out)]};
+  s.spends_in = step.op == Op::matmul_scatter;  // its products are nobody else's
   const std::int64_t chips = p.torus.size(step.axes);
   if (op == Op::all_reduce) {
     s.width = p.local_elements(in);
@@ -93,6 +103,7 @@ PreparedProgram::Collective Executor::prepare_collective(const Program& p, const
       count.bytes += link.bytes;
     }
   };
+  c.block_width = block_width(p, step);
   if (step.op != Op::gather_weights) {
     predict(block_elements(p, step, c.schedule) * activation_bytes);
     return c;
@@ -191,9 +202,11 @@ void Executor::communicate(const PreparedProgram& ready, const Step& step, const
     }
     computes([&] { local.add_products(step, step.in, step.out); });
   } else {
-    if (step.op == Op::matmul_scatter) computes([&] { local.multiply(step, step.in, moved_from(step)); });
-    move_values(ready, step, c.schedule, sent);
-    if (step.op == Op::gather_matmul) computes([&] { local.multiply(step, moved_to(step), step.out); });
+    if (step.op == Op::matmul_scatter)
+      computes([&] { local.multiply(step, step.in, moved_from(step), {.out = c.block_width}); });
+    move_values(ready, step, c, sent);
+    if (step.op == Op::gather_matmul)
+      computes([&] { local.multiply(step, moved_to(step), step.out, {.in = c.block_width}); });
   }
   count(c, sent);
   const double waiting = collectives_.waited() - waited;
@@ -202,11 +215,16 @@ void Executor::communicate(const PreparedProgram& ready, const Step& step, const
   seconds_.transfer += seconds_since(start) - waiting - computed;
 }
 
-void Executor::move_values(const PreparedProgram& ready, const Step& step, const Schedule& schedule, LinkCounts& sent) {
+void Executor::move_values(const PreparedProgram& ready, const Step& step, const PreparedProgram::Collective& c,
+                           LinkCounts& sent) {
   tensors_.clear();
   for (std::size_t i = 0; i < moved_from(step).size(); ++i)
     tensors_.push_back(strided(ready.program, step, i, arena_.data(), ready.buffers));
-  collectives_.run(schedule, tensors_, sent);
+  if (c.block_width > 0) {  // all rows of a block side by side
+    tensors_[0].width *= tensors_[0].outer;
+    tensors_[0].outer = 1;
+  }
+  collectives_.run(c.schedule, tensors_, sent);
 }
 
 void Executor::count(const PreparedProgram::Collective& c, const LinkCounts& sent) {

@@ -60,7 +60,7 @@ void LocalSteps::run(const Step& step) {
     }
     case Op::norm: return norm(step);
     case Op::slice: return slice(step);
-    case Op::matmul: return multiply(step, step.in, step.out);
+    case Op::matmul: return multiply(step, step.in, step.out, {});
     case Op::bias: return bias(step);
     case Op::head_norm: return norm_heads(step);
     case Op::rotary: return rotate_queries(step);
@@ -93,14 +93,17 @@ void LocalSteps::run(const Step& step) {
   check(false, "a local step moves nothing");
 }
 
-void LocalSteps::take_factors(std::span<const ValueId> in) const {
+void LocalSteps::take_factors(std::span<const ValueId> in, std::int64_t block_width) const {
   check(in.size() <= factors_.size(), "at most two products are added");
-  for (std::size_t i = 0; i < in.size(); ++i)
-    factors_[i].set(at(in[i]), rows_of(in[i]), width_of(in[i]), 0, expected_rows());
+  for (std::size_t i = 0; i < in.size(); ++i) {
+    if (block_width > 0) factors_[i].set_blocks(at(in[i]), rows_of(in[i]), width_of(in[i]), block_width, expected_rows());
+    else factors_[i].set(at(in[i]), rows_of(in[i]), width_of(in[i]), 0, expected_rows());
+  }
 }
 
-void LocalSteps::multiply(const Step& step, std::span<const ValueId> in, std::span<const ValueId> out) const {
-  take_factors(in);
+void LocalSteps::multiply(const Step& step, std::span<const ValueId> in, std::span<const ValueId> out,
+                          BlockWidths widths) const {
+  take_factors(in, widths.in);
   constexpr std::size_t most_products = 8;
   std::array<PackedView, most_products> weights;
   std::array<ProductOf, most_products> products;
@@ -108,7 +111,7 @@ void LocalSteps::multiply(const Step& step, std::span<const ValueId> in, std::sp
   check(count <= most_products, "an input meets the weights of a few products");
   each_product(step, in, out, [&](std::size_t i, Activations&, float* y) {
     weights[i] = weights_.matrix(step.weights[i]);
-    products[i] = {.blocks = std::span(&weights[i], 1), .y = y};
+    products[i] = {.blocks = std::span(&weights[i], 1), .y = y, .y_width = widths.out};
   });
   const std::span<const ProductOf> all = std::span(products).first(count);
   for (std::size_t i = 0; i < in.size(); ++i)  // all of one input, or of each its own

@@ -18,7 +18,7 @@ class LocalSteps {
   void run(const Step& step);
   // The products of a step, which may also communicate: from the values that are whole to those that are not summed
   // yet. They are taken up once, and multiplied as often as weights come: product(weight, x, y) makes one product.
-  void take_factors(std::span<const ValueId> in) const;
+  void take_factors(std::span<const ValueId> in, std::int64_t block_width = 0) const;
   template <class Product>
   void each_product(const Step& step, std::span<const ValueId> in, std::span<const ValueId> out,
                     Product product) const {
@@ -28,7 +28,11 @@ class LocalSteps {
   }
   // Of two inputs, their products are added.
   void add_products(const Step& step, std::span<const ValueId> in, std::span<const ValueId> out) const;
-  void multiply(const Step& step, std::span<const ValueId> in, std::span<const ValueId> out) const;
+  // Widths of blocks of columns of the one value that is multiplied, or of the sums, one after the other; 0: side by side.
+  struct BlockWidths {
+    std::int64_t in = 0, out = 0;
+  };
+  void multiply(const Step& step, std::span<const ValueId> in, std::span<const ValueId> out, BlockWidths widths) const;
 
  private:
   float* at(ValueId v) const { return arena_ + ready_.buffers.offset[static_cast<std::size_t>(v)]; }

@@ -6,6 +6,7 @@
 #include "tsrun/kernels/product.hpp"
 
 #include <algorithm>
+#include <numeric>
 #include <vector>
 
 #include "packed_kernels.hpp"
@@ -46,12 +47,15 @@ struct Product {
   Blocking blocking;
   RowBlocks row_blocks;
   float* y;
-  std::int64_t y_stride;
+  std::int64_t y_stride, y_width;
   bool onto;
 
   const PackedView& first_block() const { return blocks.front(); }
   Panel last_panel(const Strip& s) const { return panel_of(first_block(), s.panel + s.panels - 1); }
-  float* out(const Strip& s, std::int64_t row) const { return y + row * y_stride + s.panel * panel_rows; }
+  float* out(const Strip& s, std::int64_t row) const {
+    const std::int64_t column = s.panel * panel_rows;
+    return y + column / y_width * row_blocks.rows * y_width + row * y_stride + column % y_width;
+  }
   // Panels [panel, end) for the blocks of rows [first, last).
   void run(std::int64_t panel, std::int64_t end, std::int64_t first, std::int64_t last) const;
   // Columns from `column` on of one block of weights.
@@ -131,6 +135,8 @@ void Product::run_chunk(const Strip& s, std::int64_t block, std::int64_t column,
   }
 }
 
+static_assert(block_width_unit % (most_tile_panels * panel_rows) == 0);
+
 // Below them handing the work over takes longer than doing it: multiplications, and numbers that are converted.
 constexpr std::int64_t products_worth_threads = 1 << 16, numbers_worth_threads = 1 << 13;
 
@@ -143,8 +149,15 @@ void Activations::set(const float* x, std::int64_t n, std::int64_t columns, std:
   rows_ = n;
   columns_ = columns;
   stride_ = stride == 0 ? columns : stride;
+  width_ = columns;
   expected_ = expected;
   for (Converted& form : forms_) form.block_columns = 0;
+}
+
+void Activations::set_blocks(const float* x, std::int64_t n, std::int64_t columns, std::int64_t width, Rows expected) {
+  check(width % block_width_unit == 0 && columns % width == 0, "blocks of activations are all alike and not too narrow");
+  set(x, n, columns, width, expected);
+  width_ = width;
 }
 
 const Activations::Converted& Activations::converted(DType multiplied, std::int64_t block_columns) {
@@ -159,8 +172,10 @@ const Activations::Converted& Activations::converted(DType multiplied, std::int6
   std::byte* const all = room(made.bytes, bytes);
   const Blocking blocking = kernels_->blocking(form, rows_);
   const RowBlocks row_blocks(rows_, blocking.tile_rows);
-  // In pieces of a chunk, so that there are some of few rows as well.
-  const std::int64_t step = blocking.chunk_columns, piece = std::min<std::int64_t>(step, 1024);
+  // In pieces of a chunk and of a block, so that there are some of few rows as well.
+  const std::int64_t step = blocking.chunk_columns, most = std::min<std::int64_t>(step, 1024);
+  const std::int64_t piece = width_ < columns_ ? std::gcd(most, width_) : most;
+  check(width_ == columns_ || block_columns == columns_, "either activations come in blocks or weights do");
   const std::int64_t pieces = ceil_div(block_columns, piece);
   const auto convert = [&](std::int64_t part) {
     const std::int64_t p = part / row_blocks.count, b = part % row_blocks.count, block = p / pieces;
@@ -171,7 +186,8 @@ const Activations::Converted& Activations::converted(DType multiplied, std::int6
                           row * form_bytes(form, chunk_padded) + rows * form_bytes(form, column - chunk);
     std::byte* const fine = all + made.coarse_bytes + block * fine_block_bytes + rows_ * fine_bytes(form, chunk) +
                             row * fine_bytes(form, chunk_padded) + rows * fine_bytes(form, column - chunk);
-    kernels_->convert(form, x_ + row * stride_ + block * block_columns + column, stride_,
+    const std::int64_t x_column = block * block_columns + column;
+    kernels_->convert(form, x_ + x_column / width_ * rows_ * width_ + row * stride_ + x_column % width_, stride_,
                       std::min(piece, block_columns - column), rows, to, fine);
   };
   share_out(columns_ / block_columns * pieces * row_blocks.count, rows_ * columns_ >= numbers_worth_threads, convert);
@@ -204,6 +220,8 @@ void multiply(Activations& x, std::span<const ProductOf> wanted) {
             "blocks of weights are of one type and shape");
     check(w.columns * std::ssize(p.blocks) == x.columns_, "the weights are as wide as the activations");
     check(p.blocks.size() == wanted.front().blocks.size(), "products that are made together are cut alike");
+    check(p.y_width == 0 || (p.y_width % block_width_unit == 0 && w.rows % p.y_width == 0 && p.y_stride == 0),
+          "blocks of sums are all alike and not too narrow");
     if (x.rows_ == 0 || w.rows == 0 || w.columns == 0) continue;
     const DType multiplied = x.kernels_->multiplied_as(w.type, x.expected_);
     const Form form = x.kernels_->form(multiplied);
@@ -218,7 +236,8 @@ void multiply(Activations& x, std::span<const ProductOf> wanted) {
                          .blocking = blocking,
                          .row_blocks = RowBlocks(x.rows_, blocking.tile_rows),
                          .y = p.y,
-                         .y_stride = p.y_stride == 0 ? w.rows : p.y_stride,
+                         .y_stride = p.y_stride != 0 ? p.y_stride : p.y_width != 0 ? p.y_width : w.rows,
+                         .y_width = p.y_width != 0 ? p.y_width : w.rows,
                          .onto = p.onto},
                         ceil_div(w.rows, panel_rows), 1, 1, 0});
     all_pairs += ceil_div(products.back().panels, most_tile_panels);
@@ -246,7 +265,7 @@ void multiply(Activations& x, std::span<const ProductOf> wanted) {
 }
 
 void multiply(Activations& x, std::span<const PackedView> blocks, float* y, std::int64_t y_stride, bool onto) {
-  const ProductOf one{blocks, y, y_stride, onto};
+  const ProductOf one{.blocks = blocks, .y = y, .y_stride = y_stride, .onto = onto};
   multiply(x, std::span(&one, 1));
 }
 

@@ -39,6 +39,7 @@ TEST_CASE("reduce_scatter gives every chip the sum of its own block, by every sc
   LinkCounts counts{};
   everywhere(Op::reduce_scatter, [&](const Mesh& mesh, const AxisStack& group, ScheduleName schedule) {
     scatter_numbers(mesh, group, schedule, counts);
+    scatter_in_place(mesh, group, schedule, counts);
   });
 }
 

@@ -270,6 +270,42 @@ TEST_CASE("blocks side by side give the bits of the whole, and onto adds") {
   });
 }
 
+// The columns of x[n][columns] in blocks, one after the other.
+std::vector<float> in_blocks(const std::vector<float>& x, std::int64_t n, std::int64_t columns, std::int64_t width) {
+  std::vector<float> out;
+  for (std::int64_t first = 0; first < columns; first += width)
+    for (std::int64_t r = 0; r < n; ++r)
+      out.insert(out.end(), x.begin() + r * columns + first, x.begin() + r * columns + first + width);
+  return out;
+}
+
+TEST_CASE("activations and sums in blocks of columns have the bits of those side by side") {
+  each_product([](SimdLevel level, Rows expected, DType type) {
+    const std::int64_t columns = 3 * 384, rows = 5 * 128, x_width = 384, y_width = 128;
+    const TensorRows t = random_rows(type, rows, columns, 19);
+    const auto bytes = packed(t);
+    for (const std::int64_t n : {1, 7, 40}) {
+      const auto x = random_activations(n, columns, 20), of_chips = in_blocks(x, n, columns, x_width);
+      const auto wanted = in_blocks(product(level, x, n, view(t, bytes), expected), n, rows, y_width);
+      const PackedView w = view(t, bytes);
+      Activations activations(level);
+      activations.set_blocks(of_chips.data(), n, columns, x_width, expected);
+      std::vector<float> y(wanted.size(), -1.0F);
+      const ProductOf one{.blocks = std::span(&w, 1), .y = y.data(), .y_width = y_width};
+      multiply(activations, std::span(&one, 1));
+      CHECK(same_bits(y.data(), wanted.data(), n * rows));
+    }
+    const PackedView w = view(t, bytes);
+    Activations activations(level);
+    const std::vector<float> x(size(columns));
+    CHECK_THROWS(activations.set_blocks(x.data(), 1, columns, 64));
+    activations.set(x.data(), 1, columns);
+    std::vector<float> y(size(rows));
+    const ProductOf narrow{.blocks = std::span(&w, 1), .y = y.data(), .y_width = 64};
+    CHECK_THROWS(multiply(activations, std::span(&narrow, 1)));
+  });
+}
+
 TEST_CASE("several products of the same rows, of other types and sizes, give the bits that each gives alone") {
   for (const SimdLevel level : levels_here())
     for (const std::int64_t n : {1, 5, 90}) {

@@ -27,6 +27,7 @@ struct Strided {
   void* out = nullptr;
   std::int64_t joined_width = 1;  // all_to_all: of one block in the joined dimension
   std::int64_t element = sizeof(float);
+  bool spends_in = false;  // reduce_scatter: `in` is memory that may be written, and nobody reads it afterwards
   std::int64_t block_bytes() const { return outer * width * element; }
 };
 
@@ -58,7 +59,7 @@ class Collectives {
 
   const Mesh& mesh_;
   double waited_ = 0;
-  std::byte* buffer_ = nullptr;      // the schedule's: `blocks_`, or the output where its blocks lie alike
+  std::byte* buffer_ = nullptr;      // the schedule's: `blocks_`, or a tensor where its blocks lie alike
   std::vector<std::byte> blocks_;    // all blocks of the group, of all tensors
   std::vector<std::byte> received_;  // blocks on their way in that may not lie down yet, move after move
   std::vector<std::byte> sending_;   // those that do not lie side by side

@@ -61,6 +61,7 @@ struct PreparedProgram {
     Schedule schedule;
     std::array<std::array<std::int32_t, 2>, axis_count> row{};  // into the traffic; -1 where no chip sends
     LinkCounts predicted{};                                     // of one call
+    std::int64_t block_width = 0;  // not 0: what a product meets lies as it moves, blocks of so many columns
   };
   std::vector<Collective> collectives;  // of the steps that communicate, in order
   std::vector<int> slot_of;             // query head of this chip -> slot of the cache
@@ -102,7 +103,7 @@ class Executor {
   PreparedProgram::Collective prepare_collective(const Program& program, const Step& step);
   void communicate(const PreparedProgram& ready, const Step& step, const PreparedProgram::Collective& c,
                    LocalSteps& local);
-  void move_values(const PreparedProgram& ready, const Step& step, const Schedule& schedule, LinkCounts& sent);
+  void move_values(const PreparedProgram& ready, const Step& step, const PreparedProgram::Collective& c, LinkCounts& sent);
   void count(const PreparedProgram::Collective& c, const LinkCounts& sent);
 
   const Mesh& mesh_;

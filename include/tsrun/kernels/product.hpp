@@ -34,6 +34,8 @@ class Activations {
   // From now on x[n][columns], rows `stride` floats apart (0: side by side). They are read again by each product that
   // needs a form not yet made, so they must outlive the products.
   void set(const float* x, std::int64_t n, std::int64_t columns, std::int64_t stride = 0, Rows expected = Rows::few);
+  // x[columns / width][n][width]: blocks of columns as they come from several chips, one after the other.
+  void set_blocks(const float* x, std::int64_t n, std::int64_t columns, std::int64_t width, Rows expected = Rows::few);
 
   std::int64_t rows() const { return rows_; }
   std::int64_t columns() const { return columns_; }
@@ -50,7 +52,7 @@ class Activations {
 
   const PackedKernels* kernels_;
   const float* x_ = nullptr;
-  std::int64_t rows_ = 0, columns_ = 0, stride_ = 0;
+  std::int64_t rows_ = 0, columns_ = 0, stride_ = 0, width_ = 0;
   Rows expected_ = Rows::few;
   std::array<Converted, 4> forms_;
 };
@@ -63,7 +65,11 @@ struct ProductOf {
   float* y = nullptr;
   std::int64_t y_stride = 0;
   bool onto = false;
+  std::int64_t y_width = 0;  // not 0: y[rows / y_width][n][y_width], blocks of columns as they go to several chips
 };
+// Widths of blocks of x and y are multiples of this, so that neither what is converted nor what is summed at a time is cut.
+inline constexpr std::int64_t block_width_unit = 128;
+
 // Several products of the same rows, all of as many blocks, which the threads share out as one: they meet at its end.
 void multiply(Activations& x, std::span<const ProductOf> products);
 void multiply(Activations& x, std::span<const PackedView> blocks, float* y, std::int64_t y_stride = 0,
