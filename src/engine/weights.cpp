@@ -161,6 +161,7 @@ Weights::Weights(const ModelFile& file, const Mesh& mesh, const Layout& layout, 
 std::vector<Shard> Weights::make_shards(const ModelFile& file, const std::vector<WeightUse>& uses,
                                         const std::vector<WeightCut>& cuts, const std::vector<std::int64_t>& places) {
   pages_ = Pages(places.back());
+  pages_.take();
   std::vector<Shard> shards;
   for (std::size_t i = 0; i < uses.size(); ++i) {
     const StoredTensor& tensor = file.tensor(uses[i].weight, uses[i].layer);

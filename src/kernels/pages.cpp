@@ -2,20 +2,67 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <new>
 #include <utility>
 
+#include "tsrun/core/integer.hpp"
+#include "tsrun/kernels/team.hpp"
+
 namespace tsrun {
+namespace {
+
+constexpr std::int64_t huge = std::int64_t{2} << 20, plain = std::int64_t{4} << 10;  // bytes of a page, or a divisor of them
+
+// A wish: without it the memory is as good, only slower.
+void wish(std::byte* at, std::int64_t bytes, bool is_huge) {
+#ifdef MADV_HUGEPAGE
+  madvise(at, static_cast<std::size_t>(bytes), is_huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+#endif
+}
+
+// At the start of a page.
+void touch(std::byte* at, std::int64_t bytes) {
+#ifdef MADV_POPULATE_WRITE
+  if (madvise(at, static_cast<std::size_t>(bytes), MADV_POPULATE_WRITE) == 0) return;
+#endif
+  for (std::int64_t i = 0; i < bytes; i += plain) *static_cast<volatile std::byte*>(at + i) = std::byte{};
+}
+
+}  // namespace
 
 Pages::Pages(std::int64_t bytes) : bytes_(bytes) {
   if (bytes == 0) return;
-  const auto size = static_cast<std::size_t>(bytes);
-  void* const at = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* const at = mmap(nullptr, static_cast<std::size_t>(bytes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (at == MAP_FAILED) throw std::bad_alloc();
-#ifdef MADV_HUGEPAGE
-  madvise(at, size, MADV_HUGEPAGE);  // a wish: without it the memory is as good, only slower
-#endif
   data_ = static_cast<std::byte*>(at);
+  wish(data_, bytes_, true);
+}
+
+// A huge page takes a tenth of a millisecond to clear, and plain ones of the same size five times as long. But a virtual
+// machine may have given its free memory back to the host, first of all that of which huge pages are made; to fetch one
+// again takes up to ten milliseconds. After such a one some are taken in plain pages, ever more as long as it goes on.
+// The system makes huge pages of them when it has time.
+void Pages::take() {
+  if (bytes_ == 0) return;
+  using Clock = std::chrono::steady_clock;
+  constexpr auto quick = std::chrono::milliseconds(2);
+  std::atomic<std::int64_t> plain_next = 0, rest = 1;  // how many are taken plain before a huge one is tried, and the next time
+  const auto skew = static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(data_) % huge);
+  share_out(ceil_div(skew + bytes_, huge), true, [&](std::int64_t i) {
+    const std::int64_t begin = std::max<std::int64_t>(i * huge - skew, 0), end = std::min((i + 1) * huge - skew, bytes_);
+    const bool is_huge = plain_next.fetch_sub(1) <= 0;
+    if (!is_huge) wish(data_ + begin, end - begin, false);
+    const Clock::time_point start = Clock::now();
+    touch(data_ + begin, end - begin);
+    if (!is_huge) return;
+    const bool was_quick = Clock::now() - start < quick;
+    if (!was_quick) plain_next = rest.load();
+    rest = was_quick ? 1 : 2 * rest;
+  });
+  wish(data_, bytes_, true);
 }
 
 Pages::Pages(Pages&& other) noexcept

@@ -1,6 +1,7 @@
 // The rows between products and attention against plain loops in double.
 #include <doctest/doctest.h>
 #include <sched.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,6 +13,8 @@
 #include <vector>
 
 #include "random_floats.hpp"
+#include "tsrun/core/integer.hpp"
+#include "tsrun/kernels/pages.hpp"
 #include "tsrun/kernels/rows.hpp"
 #include "tsrun/kernels/threads.hpp"
 
@@ -141,6 +144,19 @@ TEST_CASE("a log-probability is put together from parts of the vocabulary") {
     for (std::int64_t first = 0; first < 16; first += 4)
       parts.push_back(mask_sums(logits.data() + (first < 12 ? first : 0), {first, 4, 10}, target));
     CHECK(log_probability(parts) == doctest::Approx(logits[static_cast<std::size_t>(target)] - std::log(sum)).epsilon(1e-6));
+  }
+}
+
+TEST_CASE("memory that is taken is all there, from its first byte to its last, and 0") {
+  const std::int64_t page = sysconf(_SC_PAGESIZE);
+  for (const std::int64_t bytes : {std::int64_t{0}, std::int64_t{1}, page + 1, (std::int64_t{5} << 20) + 3}) {
+    Pages pages(bytes);
+    pages.take();
+    std::vector<unsigned char> resident(static_cast<std::size_t>(ceil_div(bytes, page)));
+    if (bytes > 0) REQUIRE(mincore(pages.data(), static_cast<std::size_t>(bytes), resident.data()) == 0);
+    CHECK(std::all_of(resident.begin(), resident.end(), [](unsigned char r) { return (r & 1) != 0; }));
+    CHECK(std::all_of(pages.data(), pages.data() + bytes, [](std::byte b) { return b == std::byte{}; }));
+    std::fill_n(pages.data(), bytes, std::byte{1});
   }
 }
 

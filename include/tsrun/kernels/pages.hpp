@@ -16,6 +16,10 @@ class Pages {
   Pages& operator=(Pages&& other) noexcept;
   ~Pages();
 
+  // Touches all of it for the first time, by all threads: in huge pages while these come quickly, in plain ones where they
+  // do not.
+  void take();
+
   std::byte* data() const { return data_; }
   std::int64_t bytes() const { return bytes_; }
 
