@@ -34,7 +34,7 @@ command -v "$MPIEXEC" >/dev/null || refuse "there is no launcher $MPIEXEC; set M
 # with OMP_NUM_THREADS where that is set.)
 cores=$(env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc)
 if command -v lscpu >/dev/null; then
-  whole=$(lscpu -p=Core,Socket 2>/dev/null | grep -v '^#' | sort -u | wc -l)
+  whole=$(lscpu -p=Core,Socket 2>/dev/null | sed '/^#/d' | sort -u | wc -l) || whole=0  # it fails where there is no /sys
   if ((whole >= 1 && whole < cores)); then cores=$whole; fi
 fi
 threads=$((cores / ranks))
