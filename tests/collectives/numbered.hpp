@@ -92,17 +92,18 @@ inline void scatter_numbers(const Mesh& mesh, const AxisStack& group, ScheduleNa
 }
 
 // The same for one tensor whose blocks lie one after the other, in memory that is given up for the sums.
-inline void scatter_in_place(const Mesh& mesh, const AxisStack& group, ScheduleName schedule, LinkCounts& counts) {
+inline void scatter_in_place(const Mesh& mesh, const AxisStack& group, ScheduleName schedule, int width,
+                             LinkCounts& counts) {
   Collectives collectives(mesh);
-  constexpr int width = 7;
   const int chips = mesh.torus().size(group), own = block_of(mesh.torus(), group, mesh.coord());
-  std::vector<float> in, out(width, -1);
-  for (int c = 0; c < width * chips; ++c) in.push_back(share(own, chips) * number(0, 1, c));
+  std::vector<float> in, out(static_cast<std::size_t>(width), -1);
+  const auto one_at = [](int column) { return number(0, 1, column % 1000); };
+  for (int c = 0; c < width * chips; ++c) in.push_back(share(own, chips) * one_at(c));
   const Strided tensor[] = {{.width = width, .in = in.data(), .out = out.data(), .spends_in = true}};
   collectives.run(schedule_of(Op::reduce_scatter, schedule, mesh.torus(), group, mesh.coord()), tensor, counts);
   for (int c = 0; c < width; ++c) {
-    const float one = number(0, 1, own * width + c), got = out[static_cast<std::size_t>(c)];
-    CHECK_MESSAGE(got == shares(chips) * one, addends_in(got, one, chips));
+    const float one = one_at(own * width + c), got = out[static_cast<std::size_t>(c)];
+    if (got != shares(chips) * one) FAIL_CHECK("column ", c, ": ", addends_in(got, one, chips));
   }
 }
 
