@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "tsrun/core/integer.hpp"
+#include "tsrun/kernels/rows.hpp"
 #include "tsrun/kernels/team.hpp"
 
 namespace tsrun {
@@ -20,24 +21,18 @@ void grow(std::vector<std::byte>& buffer, std::int64_t bytes) {
   buffer.resize(static_cast<std::size_t>(bytes));
 }
 
-// What is long is done by all threads: one alone moves a small part of what the memory could.
-template <class Work>
-void in_pieces(std::int64_t bytes, const Work& work) {
-  constexpr std::int64_t piece = 64 << 10, worth_threads = 4 * piece;
-  share_out(ceil_div(bytes, piece), bytes >= worth_threads,
-            [&](std::int64_t i) { work(i * piece, std::min(piece, bytes - i * piece)); });
-}
-
+// What is long is copied by all threads: one alone moves a small part of what the memory could.
 void copy_bytes(std::byte* to, const std::byte* from, std::int64_t bytes) {
-  in_pieces(bytes, [&](std::int64_t at, std::int64_t count) { std::memcpy(to + at, from + at, static_cast<std::size_t>(count)); });
+  constexpr std::int64_t piece = 64 << 10, worth_threads = 4 * piece;
+  share_out(ceil_div(bytes, piece), bytes >= worth_threads, [&](std::int64_t i) {
+    const std::int64_t begin = i * piece, count = std::min(piece, bytes - begin);
+    std::memcpy(to + begin, from + begin, static_cast<std::size_t>(count));
+  });
 }
 
 void add_floats(std::byte* sum, const std::byte* addend, std::int64_t bytes) {
-  in_pieces(bytes, [&](std::int64_t at, std::int64_t count) {
-    auto* const s = reinterpret_cast<float*>(sum + at);
-    const auto* const a = reinterpret_cast<const float*>(addend + at);
-    for (std::int64_t i = 0; i < count / static_cast<std::int64_t>(sizeof(float)); ++i) s[i] += a[i];
-  });
+  add_to(reinterpret_cast<float*>(sum), reinterpret_cast<const float*>(addend),
+         bytes / static_cast<std::int64_t>(sizeof(float)));
 }
 
 // Rows of a tensor, each the `place`-th of `places` in its line.

@@ -1,5 +1,6 @@
 // Collectives on every torus that the ranks can form, with numbers that say where they come from.
 #include "numbered.hpp"
+#include "tsrun/kernels/team.hpp"
 #include "tsrun/kernels/threads.hpp"
 
 using namespace tsrun;
@@ -47,11 +48,14 @@ TEST_CASE("reduce_scatter gives every chip the sum of its own block, by every sc
 TEST_CASE("long blocks, which all threads copy and add, are summed as short ones") {
   const Mesh mesh({world_size(), 1, 1}, 60);
   LinkCounts counts{};
+  const int before = team_threads();
   for (const int threads : {1, 3}) {
     set_threads(threads, threads);
-    each_schedule(Op::reduce_scatter, [&](ScheduleName schedule) { scatter_in_place(mesh, {Axis::x}, schedule, 150'001, counts); });
+    each_schedule(Op::reduce_scatter, [&](ScheduleName schedule) {
+      scatter_in_place(mesh, {Axis::x}, schedule, 150'001, counts);
+    });
   }
-  set_threads(1, 1);
+  set_threads(before, before);
 }
 
 TEST_CASE("all_to_all brings every chip its part of the split dimension from every chip, by every schedule") {
