@@ -27,17 +27,23 @@ Split split_at(const Program& p, ValueId v, Dim d) {
   return s;
 }
 
-// What a product takes or makes is moved once more only if it must be: where a block is whole columns of a single value,
-// and wide enough for the kernels, blocks lie one after the other. Their width, or 0.
+// What a product takes or makes is moved once more only if it must be: where a block of the one value that moves is whole
+// columns, and wide enough for the kernels, blocks lie one after the other. Their width, or 0.
 std::int64_t block_width(const Program& p, const Step& step) {
   if ((step.op != Op::gather_matmul && step.op != Op::matmul_scatter) || moved_from(step).size() != 1) return 0;
-  const Split cut = split_at(p, step.op == Op::gather_matmul ? step.in[0] : step.out[0], step.dims[0]);
-  const bool of_columns = step.dims[0] != Dim::B && step.dims[0] != Dim::L;
-  return of_columns && cut.rest % block_width_unit == 0 ? cut.rest : 0;
+  const ValueId block = step.op == Op::gather_matmul ? step.in[0] : step.out[0];
+  const Partition& partition = p.value(block).partition;
+  const auto is_of_rows = [&](int d) { return partition[d].dim == Dim::B || partition[d].dim == Dim::L; };
+  const int moved = partition.find(step.dims[0]);
+  if (is_of_rows(moved) || !is_of_rows(moved - 1)) return 0;
+  const std::int64_t width = split_at(p, block, step.dims[0]).rest;
+  return width % block_width_unit == 0 ? width : 0;
 }
 
-// A value of a collective as rows of blocks: what is before the moved dimension, and one block of it with all after it.
-Strided strided(const Program& p, const Step& step, std::size_t i, float* arena, const Buffers& buffers) {
+// A value of a collective as rows of blocks: what is before the moved dimension, and one block of it with all after it. Of
+// blocks that lie one after the other each is one row.
+Strided strided(const Program& p, const Step& step, std::size_t i, std::int64_t block_width, float* arena,
+                const Buffers& buffers) {
   const Op op = collective_of(step.op);
   const ValueId in = moved_from(step)[i], out = moved_to(step)[i];
   Strided s{1, 1, arena + buffers.offset[static_cast<std::size_t>(in)],
@@ -53,8 +59,8 @@ Strided strided(const Program& p, const Step& step, std::size_t i, float* arena,
     s.joined_width = split_at(p, out, step.dims[i]).rest / chips;
   } else {
     const Split cut = split_at(p, op == Op::all_gather ? in : out, step.dims[i]);
-    s.outer = cut.outer;
-    s.width = cut.rest;
+    s.outer = block_width > 0 ? 1 : cut.outer;
+    s.width = block_width > 0 ? cut.outer * cut.rest : cut.rest;
   }
   return s;
 }
@@ -219,11 +225,7 @@ void Executor::move_values(const PreparedProgram& ready, const Step& step, const
                            LinkCounts& sent) {
   tensors_.clear();
   for (std::size_t i = 0; i < moved_from(step).size(); ++i)
-    tensors_.push_back(strided(ready.program, step, i, arena_.data(), ready.buffers));
-  if (c.block_width > 0) {  // all rows of a block side by side
-    tensors_[0].width *= tensors_[0].outer;
-    tensors_[0].outer = 1;
-  }
+    tensors_.push_back(strided(ready.program, step, i, c.block_width, arena_.data(), ready.buffers));
   collectives_.run(c.schedule, tensors_, sent);
 }
 

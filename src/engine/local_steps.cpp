@@ -96,8 +96,8 @@ void LocalSteps::run(const Step& step) {
 void LocalSteps::take_factors(std::span<const ValueId> in, std::int64_t block_width) const {
   check(in.size() <= factors_.size(), "at most two products are added");
   for (std::size_t i = 0; i < in.size(); ++i) {
-    if (block_width > 0) factors_[i].set_blocks(at(in[i]), rows_of(in[i]), width_of(in[i]), block_width, expected_rows());
-    else factors_[i].set(at(in[i]), rows_of(in[i]), width_of(in[i]), 0, expected_rows());
+    const std::int64_t width = width_of(in[i]);
+    factors_[i].set_blocks(at(in[i]), rows_of(in[i]), width, block_width > 0 ? block_width : width, expected_rows());
   }
 }
 

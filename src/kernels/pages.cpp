@@ -14,7 +14,7 @@
 namespace tsrun {
 namespace {
 
-constexpr std::int64_t huge = std::int64_t{2} << 20, plain = std::int64_t{4} << 10;  // bytes of a page, or a divisor of them
+constexpr std::int64_t huge = std::int64_t{2} << 20, plain = std::int64_t{4} << 10;  // bytes of a page, or a divisor
 
 // A wish: without it the memory is as good, only slower.
 void wish(std::byte* at, std::int64_t bytes, bool is_huge) {
@@ -35,7 +35,8 @@ void touch(std::byte* at, std::int64_t bytes) {
 
 Pages::Pages(std::int64_t bytes) : bytes_(bytes) {
   if (bytes == 0) return;
-  void* const at = mmap(nullptr, static_cast<std::size_t>(bytes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  const auto size = static_cast<std::size_t>(bytes);
+  void* const at = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (at == MAP_FAILED) throw std::bad_alloc();
   data_ = static_cast<std::byte*>(at);
   wish(data_, bytes_, true);
@@ -49,7 +50,7 @@ void Pages::take() {
   if (bytes_ == 0) return;
   using Clock = std::chrono::steady_clock;
   constexpr auto quick = std::chrono::milliseconds(2);
-  std::atomic<std::int64_t> plain_next = 0, rest = 1;  // how many are taken plain before a huge one is tried, and the next time
+  std::atomic<std::int64_t> plain_next = 0, rest = 1;  // taken plain before a huge one is tried, now and after the next
   const auto skew = static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(data_) % huge);
   share_out(ceil_div(skew + bytes_, huge), true, [&](std::int64_t i) {
     const std::int64_t begin = std::max<std::int64_t>(i * huge - skew, 0), end = std::min((i + 1) * huge - skew, bytes_);

@@ -155,7 +155,8 @@ void Activations::set(const float* x, std::int64_t n, std::int64_t columns, std:
 }
 
 void Activations::set_blocks(const float* x, std::int64_t n, std::int64_t columns, std::int64_t width, Rows expected) {
-  check(width % block_width_unit == 0 && columns % width == 0, "blocks of activations are all alike and not too narrow");
+  check(width == columns || (width % block_width_unit == 0 && columns % width == 0),
+        "blocks of activations are all alike and not too narrow");
   set(x, n, columns, width, expected);
   width_ = width;
 }
@@ -227,6 +228,7 @@ void multiply(Activations& x, std::span<const ProductOf> wanted) {
     const Form form = x.kernels_->form(multiplied);
     const Blocking blocking = x.kernels_->blocking(form, x.rows_);
     const Activations::Converted& taken = x.converted(multiplied, w.columns);
+    const std::int64_t y_width = p.y_width != 0 ? p.y_width : w.rows;
     products.push_back({{.kernels = *x.kernels_,
                          .blocks = p.blocks,
                          .x = taken.bytes.data(),
@@ -236,8 +238,8 @@ void multiply(Activations& x, std::span<const ProductOf> wanted) {
                          .blocking = blocking,
                          .row_blocks = RowBlocks(x.rows_, blocking.tile_rows),
                          .y = p.y,
-                         .y_stride = p.y_stride != 0 ? p.y_stride : p.y_width != 0 ? p.y_width : w.rows,
-                         .y_width = p.y_width != 0 ? p.y_width : w.rows,
+                         .y_stride = p.y_stride != 0 ? p.y_stride : y_width,
+                         .y_width = y_width,
                          .onto = p.onto},
                         ceil_div(w.rows, panel_rows), 1, 1, 0});
     all_pairs += ceil_div(products.back().panels, most_tile_panels);

@@ -103,7 +103,8 @@ class Executor {
   PreparedProgram::Collective prepare_collective(const Program& program, const Step& step);
   void communicate(const PreparedProgram& ready, const Step& step, const PreparedProgram::Collective& c,
                    LocalSteps& local);
-  void move_values(const PreparedProgram& ready, const Step& step, const PreparedProgram::Collective& c, LinkCounts& sent);
+  void move_values(const PreparedProgram& ready, const Step& step, const PreparedProgram::Collective& c,
+                   LinkCounts& sent);
   void count(const PreparedProgram::Collective& c, const LinkCounts& sent);
 
   const Mesh& mesh_;

@@ -34,7 +34,7 @@ class Activations {
   // From now on x[n][columns], rows `stride` floats apart (0: side by side). They are read again by each product that
   // needs a form not yet made, so they must outlive the products.
   void set(const float* x, std::int64_t n, std::int64_t columns, std::int64_t stride = 0, Rows expected = Rows::few);
-  // x[columns / width][n][width]: blocks of columns as they come from several chips, one after the other.
+  // x[columns / width][n][width]: blocks of columns as they come from several chips, one after the other; or one.
   void set_blocks(const float* x, std::int64_t n, std::int64_t columns, std::int64_t width, Rows expected = Rows::few);
 
   std::int64_t rows() const { return rows_; }
@@ -67,7 +67,8 @@ struct ProductOf {
   bool onto = false;
   std::int64_t y_width = 0;  // not 0: y[rows / y_width][n][y_width], blocks of columns as they go to several chips
 };
-// Widths of blocks of x and y are multiples of this, so that neither what is converted nor what is summed at a time is cut.
+// Widths of blocks of x and y, where there are several, are multiples of this, so that neither what is converted nor what
+// is summed at a time is cut.
 inline constexpr std::int64_t block_width_unit = 128;
 
 // Several products of the same rows, all of as many blocks, which the threads share out as one: they meet at its end.
