@@ -201,16 +201,19 @@ int run_generate(const Arguments& a, const Console& console, const MpiSession& s
   if (plan.widest == Output::candidates) plan.candidates = asked.sampling.candidates();
 
   std::unique_ptr<ResultsFile> results_file;
+  const Json header = results_header(job, plan, sampling_json(asked.sampling, n_predict), chat_json(a));
   job.mesh().together("opening the results file", [&] {
     if (!path || !console.speaks()) return;
-    const Json header = results_header(job, plan, sampling_json(asked.sampling, n_predict), chat_json(a));
     if (!found.header.is_null()) refuse_other_run(found.header, header, *path);
-    results_file = std::make_unique<ResultsFile>(*path, found, header);
+    results_file = std::make_unique<ResultsFile>(*path, found);
   });
 
   if (console.reports()) std::cerr << choice_text(plan, job.decision());
   if (console.verbose()) std::cerr << to_text(plan) << "\n";
   Engine engine = load_engine(job.file(), plan, job.mesh(), console);
+  job.mesh().together("writing the results file", [&] {
+    if (results_file) results_file->begin(header);
+  });
   Stream stream(console, job, prompts);
   Progress progress(console.reports() && ids.size() > 1, "generate");
   std::size_t done = 0;

@@ -25,8 +25,8 @@ namespace {
 
 ResultsFile::Found ResultsFile::look(const std::string& path, bool resume) {
   Found found;
-  std::error_code ignored;
-  if (!std::filesystem::exists(path, ignored)) return found;
+  std::error_code none;
+  if (!std::filesystem::exists(path, none) || std::filesystem::file_size(path, none) == 0) return found;
   if (!resume)
     refuse({.what = "the results file exists already",
             .where = path,
@@ -53,14 +53,22 @@ ResultsFile::Found ResultsFile::look(const std::string& path, bool resume) {
   return found;
 }
 
-ResultsFile::ResultsFile(const std::string& path, const Found& found, const Json& header) : path_(path) {
-  file_ = open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+ResultsFile::ResultsFile(const std::string& path, const Found& found)
+    : path_(path), has_header_(!found.header.is_null()) {
+  file_ = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  is_new_ = file_ >= 0;
+  if (!is_new_) file_ = open(path.c_str(), O_WRONLY | O_CLOEXEC);
   if (file_ < 0 || ftruncate(file_, found.whole) != 0 || lseek(file_, 0, SEEK_END) < 0) failed("opened", path_);
-  if (found.header.is_null()) append(header);
 }
 
 ResultsFile::~ResultsFile() {
-  if (file_ >= 0) close(file_);
+  if (is_new_ && !has_header_) unlink(path_.c_str());
+  close(file_);
+}
+
+void ResultsFile::begin(const Json& header) {
+  if (!has_header_) append(header);
+  has_header_ = true;
 }
 
 void ResultsFile::append(const Json& line) {

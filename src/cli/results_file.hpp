@@ -13,7 +13,7 @@ namespace tsrun::cli {
 
 class ResultsFile {
  public:
-  // What an existing file holds. Refuses (exit 2) one that exists when nothing is to be resumed.
+  // What an existing file holds. Refuses (exit 2) one that holds anything when nothing is to be resumed.
   struct Found {
     Json header;  // null if there is no file, or nothing whole in it
     std::set<std::string> ids;
@@ -21,17 +21,20 @@ class ResultsFile {
   };
   static Found look(const std::string& path, bool resume);
 
-  // Opens for appending; a torn last line is cut off, and the header written if there is none.
-  ResultsFile(const std::string& path, const Found& found, const Json& header);
+  // Opens for appending; a torn last line is cut off.
+  ResultsFile(const std::string& path, const Found& found);
   ResultsFile(const ResultsFile&) = delete;
   ResultsFile& operator=(const ResultsFile&) = delete;
-  ~ResultsFile();
+  ~ResultsFile();  // a new file that was never begun goes
+  // Writes the header if there is none: when results will come, for the next run is held to the plan in it.
+  void begin(const Json& header);
   // One line, on disk when this returns.
   void append(const Json& line);
 
  private:
   std::string path_;
   int file_ = -1;
+  bool is_new_ = false, has_header_;
 };
 
 }  // namespace tsrun::cli

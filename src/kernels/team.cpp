@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <exception>
+#include <utility>
 
 #include "tsrun/kernels/threads.hpp"
 
@@ -34,6 +35,8 @@ struct Team {
   int threads = 1;  // 1: nobody stands by
   bool is_over = false;
   std::atomic<const NextReads*> next_reads{nullptr};
+  std::atomic<bool> has_thrown{false};  // the first that does leaves here what it threw
+  std::exception_ptr thrown;
 };
 Team team;
 
@@ -41,12 +44,17 @@ Team team;
 std::int64_t next_run(std::int64_t left, int threads) { return std::max<std::int64_t>(1, left / (2 * threads)); }
 
 void take_part() noexcept {
-  std::int64_t first = team.next.load(std::memory_order_relaxed);
-  while (first < team.count) {
-    const std::int64_t last = first + next_run(team.count - first, team.threads);
-    if (!team.next.compare_exchange_weak(first, last, std::memory_order_relaxed)) continue;
-    for (std::int64_t i = first; i < last; ++i) team.work.call(team.work.object, i);
-    first = team.next.load(std::memory_order_relaxed);
+  try {
+    std::int64_t first = team.next.load(std::memory_order_relaxed);
+    while (first < team.count) {
+      const std::int64_t last = first + next_run(team.count - first, team.threads);
+      if (!team.next.compare_exchange_weak(first, last, std::memory_order_relaxed)) continue;
+      for (std::int64_t i = first; i < last; ++i) team.work.call(team.work.object, i);
+      first = team.next.load(std::memory_order_relaxed);
+    }
+  } catch (...) {
+    if (!team.has_thrown.exchange(true)) team.thrown = std::current_exception();
+    team.next.store(team.count, std::memory_order_relaxed);  // what nobody has begun is left
   }
 }
 
@@ -124,6 +132,7 @@ void share_with_those_at_hand(std::int64_t count, const Task& work) {
   if (team.threads > 1) hand_over();
   take_part();
   wait_for_others();
+  if (team.has_thrown.exchange(false)) std::rethrow_exception(std::exchange(team.thrown, nullptr));
 }
 
 }  // namespace

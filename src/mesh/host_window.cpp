@@ -1,11 +1,17 @@
 #include "tsrun/mesh/host_window.hpp"
 
 #include <exception>
+#include <string>
+
+#include "tsrun/core/text.hpp"
 
 namespace tsrun {
 
 HostWindow::HostWindow(const Mesh& mesh, std::int64_t bytes) : mesh_(mesh) {
-  constexpr const char* doing = "making memory that the ranks of a host share";
+  const std::string making =
+      text("making ", human_bytes(static_cast<double>(bytes)),
+           " of memory that the ranks of a host share (in /dev/shm; a container is given more of it by --shm-size)");
+  const char* const doing = making.c_str();
   const auto mine = static_cast<MPI_Aint>(mesh.rank() == mesh.ranks_of_host().front() ? bytes : 0);
   void* at = nullptr;
   mesh.must(MPI_Win_allocate_shared(mine, 1, MPI_INFO_NULL, mesh.host_comm(), &at, &window_), doing);

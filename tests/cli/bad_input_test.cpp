@@ -137,10 +137,8 @@ TEST_CASE("damage in what one rank reads ends the job on all, named with its ten
       for (const std::string& words : {tensor, std::string("at byte"), std::string("CRC-32C stored")})
         CHECK_MESSAGE(message.find(words) != std::string::npos, message);
       others = others || message.find("while loading the model") != std::string::npos;
-      const std::string written = slurp(results);
-      CHECK(written.find('\n') + 1 == written.size());  // the line that says what run this is
       CHECK(ended.out.empty());
-      std::filesystem::remove(results);
+      CHECK(!std::filesystem::exists(results));
     }
   }
   CHECK(others);  // not only what rank 0 reads

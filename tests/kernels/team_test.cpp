@@ -68,6 +68,24 @@ TEST_CASE("what a pass throws comes out, and the next one runs") {
   with_team([&] { CHECK(calls(10) == once(10)); });
 }
 
+TEST_CASE("what work throws comes out on the thread that shared it out, and the others go on") {
+  for (const int threads : {1, 2, 3}) {
+    omp_set_num_threads(threads);
+    with_team([&] {
+      for (const std::int64_t thrower : {0, 1, 99}) {
+        const auto work = [&](std::int64_t i) {
+          if (i == thrower) throw std::runtime_error("no room");
+        };
+        CHECK_THROWS_WITH_AS(share_out(100, true, work), "no room", std::runtime_error);
+        CHECK(calls(100) == once(100));
+      }
+      const auto all_throw = [](std::int64_t) { throw std::runtime_error("no room"); };
+      CHECK_THROWS_WITH_AS(share_out(100, true, all_throw), "no room", std::runtime_error);
+    });
+    CHECK(calls(10) == once(10));
+  }
+}
+
 TEST_CASE("memory that comes next may be any, and may end anywhere") {
   omp_set_num_threads(2);
   const std::vector<std::byte> some(100);

@@ -17,7 +17,8 @@ struct Task {
 };
 
 // Calls work(i) for every i < count, on all threads of this rank, and returns when all are done; calls on one thread
-// come with ascending i, and long runs of i come first. Work must not throw, nor share out itself.
+// come with ascending i, and long runs of i come first. Of what work throws one comes out, and some i may never be called.
+// Work must not share out itself.
 void share_out(std::int64_t count, const Task& work);
 
 // The same with a callable; on this thread alone where the work is not `worth` the threads.
