@@ -20,12 +20,3 @@ export OMPI_MCA_mpi_yield_when_idle="${OMPI_MCA_mpi_yield_when_idle:-1}"
 export OMPI_MCA_oob_tcp_keepalive_time="${OMPI_MCA_oob_tcp_keepalive_time:-10}"
 export OMPI_MCA_oob_tcp_keepalive_intvl="${OMPI_MCA_oob_tcp_keepalive_intvl:-2}"
 export OMPI_MCA_oob_tcp_keepalive_probes="${OMPI_MCA_oob_tcp_keepalive_probes:-5}"
-
-# tsrun's own threads call BLAS; a BLAS that starts threads of its own fights them, 10 to 80 times slower where ranks share
-# cores.
-export OPENBLAS_NUM_THREADS="${OPENBLAS_NUM_THREADS:-1}"
-
-# OpenBLAS 0.3.21 takes AMD processors with AVX-512 for Haswell and runs at half their speed. It reads this when it is loaded.
-if [ -r /proc/cpuinfo ] && grep -q -m1 AuthenticAMD /proc/cpuinfo && grep -q -m1 -w avx512vl /proc/cpuinfo; then
-  export OPENBLAS_CORETYPE="${OPENBLAS_CORETYPE:-SKYLAKEX}"
-fi

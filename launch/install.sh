@@ -1,18 +1,18 @@
 #!/usr/bin/env bash
 # Installs what a build needs and this machine lacks: the one list of packages. Only as root on Debian or Ubuntu; anywhere else
-# it says what would be installed and goes on, for a cluster has its own compiler, MPI, parallel HDF5 and BLAS, and CMake says
+# it says what would be installed and goes on, for a cluster has its own compiler, MPI and HDF5, and CMake says
 # exactly what it cannot find.
 set -euo pipefail
 
 packages=(
   g++ cmake ninja-build make pkg-config     # C++20: GCC 12 or clang 14, and later
   openmpi-bin libopenmpi-dev                # MPI 3.1
-  libhdf5-openmpi-dev                       # HDF5 1.10, parallel
-  libopenblas-serial-dev                    # CBLAS without threads of its own
+  libhdf5-openmpi-dev                       # HDF5 1.10
   libboost-program-options-dev nlohmann-json3-dev libssl-dev
   libpcre2-dev                              # tokenizer patterns with look-ahead
   libisal-dev                               # CRC-32C at memory speed
   doctest-dev                               # tests
+  libopenblas-serial-dev                    # a benchmark runs it beside tsrun's own products
 )
 if [[ ${CXX:-} == *clang* ]]; then packages+=(clang libomp-dev); fi
 

@@ -19,7 +19,7 @@ std::vector<fs::path> roots() {
   if (const char* const told = std::getenv("TSRUN_DATA"); told != nullptr && *told != '\0') all.emplace_back(told);
   std::error_code failed;
   const fs::path self = fs::read_symlink("/proc/self/exe", failed);
-  if (!failed) all.push_back(self.parent_path().parent_path() / "share/tsrun");
+  if (!failed) all.push_back(self.parent_path().parent_path() / "share/tsrun/data");
   all.emplace_back(TSRUN_SOURCE_DATA);
   return all;
 }

@@ -5,7 +5,7 @@
 
 namespace tsrun::cli {
 
-// The path of data/NAME: in $TSRUN_DATA, beside the installed binary (../share/tsrun), or in the source it was built
+// The path of data/NAME: in $TSRUN_DATA, beside the installed binary (../share/tsrun/data), or in the source it was built
 // from. Refuses a name that is in none of them, listing where it was looked for.
 std::string data_path(const std::string& name);
 

@@ -6,8 +6,14 @@
 // A row: type, rows of x, shape, threads, GFLOP/s (2 per multiply-add) and its share of the peak of the instruction
 // that this level multiplies with; GB/s of weights and its share of the read bandwidth. Weights of many rows of x are
 // one matrix; of few rows, 1 GiB of matrices that pass by in turn, as the layers of a model do. In f32 and on one thread
-// the same product by the BLAS that was found stands behind, also measured in turns.
+// the same product by OpenBLAS stands behind where that was found, also measured in turns; OpenBLAS 0.3.21 takes an AMD
+// processor with AVX-512 for a Haswell unless OPENBLAS_CORETYPE=SKYLAKEX.
+#ifdef TSRUN_BESIDE_BLAS
 #include <cblas.h>
+constexpr bool has_blas = true;
+#else
+constexpr bool has_blas = false;
+#endif
 #include <omp.h>
 
 #include <algorithm>
@@ -37,6 +43,16 @@ void fill(const Pages& memory, DType type) {
   for (std::int64_t i = 0; i < memory.bytes(); i += 4) std::memcpy(memory.data() + i, &word, 4);
 }
 
+// y[n][rows] = x[n][columns] times w[rows][columns] turned.
+void blas_multiply([[maybe_unused]] std::int64_t n, [[maybe_unused]] const Shape& shape, [[maybe_unused]] const float* x,
+                   [[maybe_unused]] const float* w, [[maybe_unused]] float* y) {
+#ifdef TSRUN_BESIDE_BLAS
+  const auto rows = static_cast<int>(shape.rows), columns = static_cast<int>(shape.columns);
+  cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, static_cast<int>(n), rows, columns, 1, x, columns, w, columns, 0, y,
+              rows);
+#endif
+}
+
 void measure(DType type, std::int64_t n, const Shape& shape, const Pages& memory, const ReadProbe& probe,
              double budget) {
   std::vector<float> x(static_cast<std::size_t>(n * shape.columns));
@@ -54,12 +70,10 @@ void measure(DType type, std::int64_t n, const Shape& shape, const Pages& memory
       multiply(activations, {type, shape.rows, shape.columns, memory.data() + m * bytes}, y);
     }
   };
-  const bool beside_blas = type == DType::f32 && omp_get_max_threads() == 1;
+  const bool beside_blas = has_blas && type == DType::f32 && omp_get_max_threads() == 1;
   const auto blas_pass = [&] {
-    const auto rows = static_cast<int>(shape.rows), columns = static_cast<int>(shape.columns);
     for (std::int64_t m = 0; m < matrices; ++m)
-      cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, static_cast<int>(n), rows, columns, 1, x.data(), columns,
-                  reinterpret_cast<const float*>(memory.data() + m * bytes), columns, 0, y, rows);
+      blas_multiply(n, shape, x.data(), reinterpret_cast<const float*>(memory.data() + m * bytes), y);
   };
   with_team(pass);
   double best = 1e9, best_blas = 1e9, peak = 0, bandwidth = 0, spent = 0;
