@@ -67,7 +67,7 @@ Rows joined_rows(const Strided& t, int blocks, int place) {
 }
 
 // Which chip's the block of an all_to_all is (schedule.hpp): the number of the one that it goes to, and the place in the
-// joined dimension, which has the group's axes in the reverse order (programs.md section 1), of the one that it comes from.
+// joined dimension, which has the group's axes in the reverse order (layout.hpp), of the one that it comes from.
 struct Ends {
   int to = 0, from = 0;
 };

@@ -152,7 +152,7 @@ class Pricing {
     return p_.config.is_local(layer) ? std::min(mean, static_cast<double>(p_.config.window + p_.L - 1)) : mean;
   }
 
-  // All queries with all positions, the future ones too (model.md section 1); the cache is read once.
+  // All queries with all positions, the future ones too, as the released code multiplies them; the cache is read once.
   StepPrice attention(const Step& s) const {
     StepPrice r;
     const double sequences = static_cast<double>(p_.B) / p_.torus.size(p_.layout.batch);

@@ -74,7 +74,7 @@ std::vector<Line> lines_of(const std::string& path) {
 
 DType weights_of(const Line& line) { return line.words("weights") == "int8" ? DType::int8_channel : DType::bf16; }
 
-// The slices of model.md section 1 for the figures that do not say theirs.
+// The slices for the figures that do not say theirs: those that the cost model fits best.
 Torus torus_of(std::int64_t chips) {
   return chips == 128 ? Torus{8, 4, 4} : chips == 256 ? Torus{4, 8, 8} : Torus{4, 4, 4};
 }

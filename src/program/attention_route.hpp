@@ -4,7 +4,7 @@
 //   projections  tokens_G H_B' (partialsum-A')      attention  B_N H_rest
 // Keys and values go the same way as columns C, or are projected from the rows of attention's cut where their weights
 // are replicated. A' is scattered over the batch where N contains it, else over the heads; what G cuts of the tokens
-// and N does not goes to the heads, what N still lacks comes from them. Source: programs.md section 3.
+// and N does not goes to the heads, what N still lacks comes from them. Source: paper section 3.3, for any sets.
 #pragma once
 
 #include <vector>

@@ -1,4 +1,4 @@
-// What a whole pass sends under the default schedules, by the closed forms of programs.md sections 2, 3 and 5: the axis
+// What a whole pass sends under the default schedules, in closed form: the axis
 // sets as numbers of chips, and nothing of the program that it is held against.
 #pragma once
 

@@ -1,5 +1,5 @@
 // What a program costs: identities that hold whatever the chip, each term in closed form on a chip with round numbers, and
-// the form of model.md whose constants are fitted to TPU v4. Last, that the paper's own figures belong together.
+// the closed form whose constants are fitted to TPU v4. Last, that the paper's own figures belong together.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -334,7 +334,7 @@ TEST_CASE("what a pass takes outside its layers is the unembedding and what the 
 
 namespace {
 
-// The program of the code released with the paper (model.md section 1): one key/value head whole on every chip, queries
+// The program of the code released with the paper: one key/value head whole on every chip, queries
 // through the heads, heads padded to `heads`.
 Program released(const std::string& model, const Torus& torus, const char* layout_name, int heads, const PassShape& shape,
                  const Chip& chip) {
@@ -354,7 +354,7 @@ struct Point {
   int heads;
   PassShape shape;
   DType weights;
-  double form_us;  // of a layer in model.md's form, without hops and calls
+  double form_us;  // of a layer in closed form, without hops and calls
   double hops, calls;
 };
 PassShape prefill(std::int64_t B) { return PassShape::uniform(Phase::prefill, B, 2048, 0, Output::greedy); }
@@ -364,7 +364,7 @@ PassShape decode(std::int64_t B) { return PassShape::uniform(Phase::decode, B, 1
 
 // Hops and calls are the program's, counted by hand over its collectives. The form has none of the calls for norms and
 // keys and values in 2D, none of the hops of weight gathers, and fewer hops of an all_to_all on lines of four.
-TEST_CASE("a layer of PaLM takes what model.md's form says, at the points of tables 2 and 3 and in 1D") {
+TEST_CASE("a layer of PaLM takes what the closed form says, at the points of tables 2 and 3 and in 1D") {
   Chip chip = read_chip(TSRUN_SOURCE_DIR "/data/chips/tpu_v4.json");
   chip.efficiency = 0.853;
   chip.passes = 6.98;

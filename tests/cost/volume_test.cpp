@@ -1,4 +1,4 @@
-// What every layout moves: the closed forms of programs.md for what is sent, the paper's figure 3 for the volumes.
+// What every layout moves: the closed forms for what is sent, the paper's figure 3 for the volumes.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -72,7 +72,7 @@ TEST_CASE("the feed-forward sends T/g [2E/a f(b) + nw F/b f(a)] + nw EF (g-1)/n"
         }
 }
 
-TEST_CASE("attention sends what programs.md says for every cut, multi-head") {
+TEST_CASE("attention sends what the closed forms say for every cut, multi-head") {
   for (const Torus& t : tori)
     for (const char* ffn : ffns)
       for (const char* attention : {"head", "batch_x", "batch_xy", "batch"}) {

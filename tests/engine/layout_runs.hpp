@@ -50,7 +50,7 @@ inline std::int64_t sent_by_all(const Engine& engine, const Mesh& mesh, Phase ph
   return mesh.sum({mine})[0];
 }
 
-// Passes of one shape against the closed forms of programs.md.
+// Passes of one shape against the closed forms.
 struct Passes {
   Phase phase = Phase::prefill;
   std::int64_t sequences = 1;  // in slots 0, 1, ..
@@ -61,7 +61,7 @@ struct Passes {
 inline void check_closed_forms(const Engine& engine, const Mesh& mesh, const std::vector<Passes>& all) {
   const ModelConfig& c = engine.config();
   if (c.norm_place != NormPlace::before || c.qk_norm == QkNorm::all)
-    return;  // programs.md has none for their statistics
+    return;  // there are none for their statistics
   for (const Phase phase : {Phase::prefill, Phase::decode}) {
     const Layout& layout = phase == Phase::prefill ? engine.plan().prefill : engine.plan().decode;
     double elements = 0;

@@ -1,5 +1,5 @@
 // Every layout against the reference: feed-forward over one stored copy, attention in every cut, and the bytes that
-// were really sent against those that the program and programs.md say.
+// were really sent against those that the program and the closed forms say.
 //
 // Without TSRUN_LONG: both families in every layout on the tori 2x2x2 and 3x2x1, and one torus of other rank counts.
 // With it: every architecture, more tori, and every ordered pair of layouts that share a storage.
@@ -175,7 +175,7 @@ TEST_CASE("replicated keys and values give the same logits, in every layout that
           check_run(engine, mesh, golden, 2);
           continue;
         }
-        // programs.md: gathered weights and a batch cut over fewer axes was not tried.
+        // Not among the programs: gathered weights and a batch cut over fewer axes was not tried.
         const std::int64_t before = file->bytes_read();
         try {
           const Engine engine(*file, plan, mesh);

@@ -1,4 +1,4 @@
-// What `lower` promises: partitions that fit, the steps of programs.md, any torus.
+// What `lower` promises: partitions that fit, the steps of the paper, any torus.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -63,7 +63,7 @@ const Torus tori[] = {{1, 1, 1}, {2, 2, 2}, {3, 2, 1}, {1, 6, 2}, {5, 1, 1}, {2,
 
 }  // namespace
 
-TEST_CASE("the 2D weight-stationary serial layer is that of programs.md") {
+TEST_CASE("the 2D weight-stationary serial layer has the steps of the paper's appendix A.2") {
   const Program p = lower(model(Block::serial, 9, 3), {2, 2, 2}, parse_layout("ws2d/head"),
                           PassShape::uniform(Phase::prefill, 1, 4, 0, Output::greedy));
   CHECK(steps_of(p, 0) ==
@@ -114,7 +114,7 @@ TEST_CASE("weight-gathered layouts cut the tokens instead and move no activation
   CHECK(way_of(one, "heads") == "BLH_zyxQ; BL_xyzHQ; ");
 }
 
-TEST_CASE("queries go to the cut of attention and back as programs.md says") {
+TEST_CASE("queries go to the cut of attention and back the shortest way") {
   const auto way = [](const char* layout, const char* value) {
     return way_of(lower(model(Block::serial, 8, 8), {2, 2, 2}, parse_layout(layout),
                         PassShape::uniform(Phase::prefill, 8, 4, 0, Output::greedy)),

@@ -1,7 +1,7 @@
 // Errors by cause.
 //
 // A user, a file or the system at fault: throw an `Error` with what is wrong, where, the numbers and the next
-// step. It travels to main(), which prints one message from one rank and ends with the exit status of cli.md.
+// step. It travels to main(), which prints one message from one rank and ends with the exit status.
 // Our own mistake: `check(condition, "...")`, which throws std::logic_error and ends with status 1.
 #pragma once
 
@@ -16,7 +16,7 @@
 
 namespace tsrun {
 
-// Exit status of the whole job (cli.md): the request or an input is wrong, a stated goal cannot be met, or
+// Exit status of the whole job: the request or an input is wrong, a stated goal cannot be met, or
 // something broke while running.
 enum class Exit : int { done = 0, broke = 1, request = 2, goal = 3 };
 

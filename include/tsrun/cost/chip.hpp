@@ -1,7 +1,7 @@
 // A chip as the cost model sees it: what it could do, the few constants that say what it really does, and what its
 // software does with a program.
 //
-// The constants are those of model.md: `efficiency` of its matrix units, memory and weight gathers, `alpha` a hop,
+// The constants: `efficiency` of its matrix units, memory and weight gathers, `alpha` a hop,
 // `call` a collective, `passes` of memory traffic over every buffer of activations around a product. Files: data/chips.
 #pragma once
 
@@ -43,7 +43,7 @@ struct Chip {
   int activation_bytes = 4;
 
   KvStorage kv = KvStorage::columns;
-  bool released_heads = false;  // query heads padded as the released code does (model.md section 1, Sizes)
+  bool released_heads = false;  // query heads padded as the code released with the paper does
   bool q_through_heads = false;
   Fused fused = Fused::chunked;
   AxisSet overlap = axes_xyz;  // axes whose movements run beside products

@@ -4,7 +4,8 @@
 //   attention     compute, then the cache read once
 //   collective    its rounds, and the time of a call
 //   both at once  the longer of the two, or chunk by chunk (Fused), over the axes that the chip overlaps
-// Source: model.md section 1.
+// Source: paper section 2 (compute, memory, communication); which terms meet how is what fits its measurements best
+// (validate.hpp).
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,7 @@
 // How much a step moves, in elements, before any type is chosen.
 //
 // `volume` is what the paper's figures count: the gathered, unreduced or exchanged size on a chip. `sent` is what a chip
-// really sends, read from the step's schedule: (K - 1) / K of it in a ring. Source: programs.md sections 0 and 9.
+// really sends, read from the step's schedule: (K - 1) / K of it in a ring. Source: paper appendix A.1.
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,8 @@
 // How long the walk of a collective takes: round by round of its schedule, the longest way of a message and the fullest
 // link.
 //
-// Source: model.md section 1 and section 2, items 1 to 6.
+// Source: paper appendix A.1, whose time is that of a ring over one axis: bytes over bandwidth. A hop and a call have their
+// own times here, and schedules use more links than one.
 #pragma once
 
 #include <map>

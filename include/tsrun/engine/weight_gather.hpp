@@ -3,7 +3,7 @@
 // A tile is a run of whole panels of every chip's shard. Gathered, the contracted blocks (of chips along the axes that
 // cut the input) are multiplied side by side, in the order of the chips, for each free block (of chips along the axes
 // that cut the output): the same sums as with a weight that was never cut, whoever computes them. Source: paper
-// section 3.2.3; programs.md section 2.
+// section 3.2.3.
 #pragma once
 
 #include <cstdint>

@@ -5,7 +5,7 @@
 //
 // An entry of a stack may be a hole, written in upper case: its axis does not cut now, but keeps its place among the
 // digits. A chip of `B_Xyz` has the rows whose y and z digits are its own, whatever their x digit; cutting over x fills
-// the hole and gives `B_xyz`. Source: programs.md section 1.
+// the hole and gives `B_xyz`. Source: paper section 3.1; holes are an addition.
 #pragma once
 
 #include <array>

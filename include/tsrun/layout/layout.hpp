@@ -4,7 +4,7 @@
 //   G  axes over which a phase gathers the weights just before use.                  wg_xy: xy
 //   N  axes over which attention is cut by batch; the heads take the rest.           head: {}     batch: xyz
 // One order of axes per model load keeps every step a pop or a push at a minor end: A, G and N are prefixes of it.
-// Source: paper sections 3.2 and 3.3; programs.md sections 1 to 3.
+// Source: paper sections 3.2 and 3.3.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,7 @@ namespace tsrun {
 inline constexpr AxisStack axis_order{Axis::x, Axis::y, Axis::z};
 
 // How the projections of keys and values are stored: cut by columns like every other weight, E_A C_B, or whole over the
-// axes of B as the released code does, E_A C (programs.md section 3: the rules C and R).
+// axes of B as the code released with the paper does, E_A C.
 enum class KvStorage : std::uint8_t { columns, replicated };
 
 struct Layout {

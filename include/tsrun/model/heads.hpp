@@ -2,7 +2,8 @@
 //
 // A padded head reads the key/value head of the real head before it, so padding never adds a slot; a real head h
 // reads h / (H / K) with the true H and K. Slots, not axis sets, say who holds which key/value head: 8 of them over
-// 64 chips is each on 8 chips. Source: programs.md sections 3 and 8.
+// 64 chips is each on 8 chips. Grouped heads are not in the paper, which cuts multi-head and multiquery attention
+// (section 3.3); with one key/value head, or one for each query head, these are its cuts.
 #pragma once
 
 #include <cstdint>

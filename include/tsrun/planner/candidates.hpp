@@ -2,7 +2,7 @@
 //
 // A layout on a torus is lowered to its program, and the program is priced: there is no second formula. Where two
 // candidates are closer than the model is accurate, the one that sends fewer bytes is chosen, since it gains as batch
-// and chips grow. Source: paper section 3; model.md section 3.
+// and chips grow. Source: paper section 3, and how far off its own figures the model is (validate.hpp).
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
 // What the paper says in words about TPU v4, each with the cost model's answer beside it.
 //
-// Source: paper.md section 5; model.md, introduction.
+// Source: paper sections 1, 3 and 4.
 #pragma once
 
 #include <string>

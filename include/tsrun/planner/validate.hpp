@@ -1,7 +1,7 @@
 // The cost model against published measurements of TPU v4: each point priced, the errors summed up, the constants
 // fitted.
 //
-// Source: model.md sections 1 and 3; data/paper.
+// Source: the tables and figures of the paper and of the works that followed it (data/paper).
 #pragma once
 
 #include <cstdint>

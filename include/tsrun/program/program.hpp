@@ -4,7 +4,7 @@
 // and padded global sizes, so everything else follows: local shapes, FLOPs, bytes, what moves and what it costs. The
 // engine runs it, `cost` prices it, `explain` prints it; none of them knows a layer by heart.
 //
-// Lowered from model x torus x layout x shape by pure code (lower.hpp), after programs.md.
+// Lowered from model x torus x layout x shape by pure code (lower.hpp).
 #pragma once
 
 #include <algorithm>
@@ -157,7 +157,7 @@ struct PassShape {
   std::int64_t L() const;  // the most new tokens of a sequence, at least 1
 };
 
-// Dimensions padded so that every chip holds as much of them (programs.md section 8).
+// Dimensions padded so that every chip holds as much of them.
 struct PaddedSizes {
   std::int64_t E = 0, F = 0, C = 0, V = 0, P = 0;
   HeadPlacement heads;

@@ -8,7 +8,7 @@
 // that is d behind. The MPI executor, the byte counts and the checker read the same schedule.
 //
 // Where parts of a block take different ways, a buffer holds part after part: slot = part * blocks + block.
-// Source: paper section 2.2 (collectives), programs.md section 9.
+// Source: paper section 3.1 and its appendix A.1 (collectives).
 #pragma once
 
 #include <cstdint>
