@@ -210,10 +210,8 @@ std::string program_text(const PlanQuestion& q, const Answer& answer) {
     const PassPrice priced = price(program, chip, held, choices.kv, walks);
     out += "\n" + explain(program, [&](const Step& step) {
              const auto i = static_cast<std::size_t>(&step - program.steps.data());
-             const double moved = communicates(step.op)
-                                      ? sent(program, step) * (step.op == Op::gather_weights ? bits(c.weights) / 8.0
-                                                                                             : chip.activation_bytes)
-                                      : 0;
+             const double moved =
+                 communicates(step.op) ? sent_bytes(program, step, held, chip.activation_bytes) : 0;
              std::string note = moved > 0 ? bytes(moved) : "";
              note.resize(std::max<std::size_t>(note.size() + 2, 12), ' ');
              return priced.steps[i].time_s > 0 ? note + human_seconds(priced.steps[i].time_s) : note;

@@ -6,6 +6,7 @@
 
 #include "tsrun/core/text.hpp"
 #include "tsrun/cost/price.hpp"
+#include "tsrun/cost/traffic.hpp"
 #include "tsrun/cost/volume.hpp"
 #include "tsrun/engine/host_memory.hpp"
 #include "tsrun/program/explain.hpp"
@@ -141,7 +142,7 @@ std::string explain_run(const Engine& engine, const std::vector<Ids>& prompts, c
         counted += t.bytes_mean;
         predicted += t.predicted_mean;
       }
-      return text(bytes(sent_bytes(program, step, held)), " a call, ", time, "; run: ", calls, " calls, sent ",
+      return text(bytes(sent_bytes(program, step, held, activation_bytes)), " a call, ", time, "; run: ", calls, " calls, sent ",
                   bytes(counted), ", predicted ", bytes(predicted));
     });
   }

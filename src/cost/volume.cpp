@@ -1,7 +1,6 @@
 #include "tsrun/cost/volume.hpp"
 
 #include "tsrun/cost/memory.hpp"
-#include "tsrun/cost/traffic.hpp"
 #include "tsrun/schedule/schedule.hpp"
 
 namespace tsrun {
@@ -42,9 +41,10 @@ double sent(const Program& p, const Step& step) {
   return whole * blocks / senders;
 }
 
-double sent_bytes(const Program& p, const Step& step, const std::function<DType(const WeightUse&)>& held) {
+double sent_bytes(const Program& p, const Step& step, const std::function<DType(const WeightUse&)>& held,
+                  std::int64_t element_bytes) {
   const double elements = sent(p, step);
-  if (step.op != Op::gather_weights) return elements * activation_bytes;
+  if (step.op != Op::gather_weights) return elements * static_cast<double>(element_bytes);
   double bytes = 0, all = 0;  // each weight's share of what is sent is that of its size
   for (const WeightUse& use : step.weights) {
     bytes += static_cast<double>(weight_bytes(p.config, p.torus, p.sizes, use, held(use)));

@@ -88,13 +88,13 @@ Memory pass_memory(const LoweredPass& pass, DType weights, DType kv, std::int64_
 }
 
 double bytes_sent(const LoweredPass& pass, DType weights, int element_bytes) {
+  const auto held = [weights](const WeightUse&) { return weights; };
   double bytes = 0;
   bool first = true;
   for (const LoweredPass::Kind& kind : pass.kinds) {
     for (const Step& s : kind.program.steps) {
       if (!communicates(s.op) || (s.layer < 0 && !first)) continue;
-      const double each = s.op == Op::gather_weights ? bits(weights) / 8.0 : element_bytes;
-      bytes += sent(kind.program, s) * each * (s.layer < 0 ? 1 : static_cast<double>(kind.layers));
+      bytes += sent_bytes(kind.program, s, held, element_bytes) * (s.layer < 0 ? 1 : static_cast<double>(kind.layers));
     }
     first = false;
   }

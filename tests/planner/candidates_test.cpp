@@ -156,3 +156,12 @@ TEST_CASE("a pass of all layers is priced from one layer of each kind") {
   CHECK(static_cast<double>(m.weights - q.weights) == doctest::Approx(more).epsilon(0.01));
   CHECK(pass_memory(pass, DType::int8, DType::bf16, 576, 2).activations == m.activations / 2);
 }
+
+TEST_CASE("weights that are gathered are sent with their scales") {
+  const Choices all = choices("llama-3-8b", 8, "host");
+  const LoweredPass pass =
+      lower_pass(all.config, all.chips[0], {2, 2, 2}, parse_layout("wg_xyz/batch"), prefill(8, 128).shape());
+  const double bf16 = bytes_sent(pass, DType::bf16, 0), int8 = bytes_sent(pass, DType::int8, 0);
+  CHECK(bf16 == doctest::Approx(2.0 * 7 / 8 * 218'103'808 * 32).epsilon(0.001));  // matrices of 32 layers, 7 of 8 blocks
+  CHECK(int8 / bf16 == doctest::Approx(34.0 / 64).epsilon(0.001));
+}

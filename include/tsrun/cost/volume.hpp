@@ -14,7 +14,8 @@ namespace tsrun {
 
 std::int64_t volume(const Program& program, const Step& step);
 double sent(const Program& program, const Step& step);  // mean over the chips
-// The same in bytes: activations are f32, weights are held as `held` says.
-double sent_bytes(const Program& program, const Step& step, const std::function<DType(const WeightUse&)>& held);
+// The same in bytes: so many an activation, and weights with their scales, held as `held` says.
+double sent_bytes(const Program& program, const Step& step, const std::function<DType(const WeightUse&)>& held,
+                  std::int64_t element_bytes);
 
 }  // namespace tsrun
