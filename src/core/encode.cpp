@@ -1,5 +1,6 @@
 // Values into the bits of a type: rounding, and scales for groups.
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -11,7 +12,7 @@ namespace tsrun {
 namespace {
 
 constexpr int group = static_cast<int>(group_size);
-constexpr float largest_half = 65504;
+constexpr float largest_half = 65504, smallest_normal_half = 0x1p-14F;
 
 template <class T>
 void store(T value, std::byte* to) {
@@ -51,15 +52,36 @@ float dot(const float* a, const float* b) {
   return ((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7]));
 }
 
-// Of scales that take the extreme to 64 .. 127, the one whose numbers are nearest to the values, and then the best
-// scale for these numbers. A group of few different values, which came from four bits, often finds one with nearly all
-// of them on whole numbers.
+// The first of these scales as its half; or, where that is too small to have all its bits, or too large, the one with
+// which least is lost.
+template <std::size_t n>
+float stored_scale(const float* in, const std::array<float, n>& scales, float low, float high, std::uint16_t& half) {
+  float best = as_half(scales[0], half), least = std::numeric_limits<float>::infinity();
+  if (std::fabs(best) >= smallest_normal_half && std::fabs(best) < largest_half) return best;
+  for (const float wanted : scales) {
+    std::uint16_t its_half = 0;
+    const float scale = as_half(wanted, its_half);
+    float off[group];
+    quantize(in, scale, low, high, off);
+    for (int i = 0; i < group; ++i) off[i] = off[i] * scale - in[i];
+    if (const float lost = dot(off, off); lost < least) {
+      least = lost;
+      best = scale;
+      half = its_half;
+    }
+  }
+  return best;
+}
+
+// The best scale for the numbers of the next; of the scales that take the extreme to 64 .. 127 the one whose numbers are
+// nearest to the values; and the one that takes it to 127. A group of few different values, which came from four bits,
+// often finds one with nearly all of them on whole numbers, and the least such end often takes a scale that is a half.
 //
 // A value is so many 65536th parts of the extreme; times the end, what remains in 16 bits is how many 65536th parts of a
 // step it is off the nearest whole number. Squares are taken of 8192nd parts, so that their sum stays an int.
-float best_int8_scale(const float* in) {
+std::array<float, 3> int8_scales(const float* in) {
   const float most = std::fabs(extreme(in));
-  if (most == 0) return 0;
+  if (most == 0) return {};
   std::int16_t parts[group];
   for (int i = 0; i < group; ++i) parts[i] = static_cast<std::int16_t>(static_cast<std::int32_t>(nearest(in[i] / most * 65536)));
   int best = 127;
@@ -71,29 +93,30 @@ float best_int8_scale(const float* in) {
       sum += off * off;
     }
     const float error = static_cast<float>(sum) / static_cast<float>(end * end);
-    if (error < least) {
+    if (error <= least) {
       least = error;
       best = end;
     }
   }
+  const float at_end = most / static_cast<float>(best);
   float q[group];
-  quantize(in, most / static_cast<float>(best), -127, 127, q);
+  quantize(in, at_end, -127, 127, q);
   const float qx = dot(q, in), qq = dot(q, q);
-  return qq > 0 ? qx / qq : most / 127;
+  return {qq > 0 ? qx / qq : at_end, at_end, most / 127};
 }
 
 void encode_int8(const float* in, std::byte* out, std::uint16_t& scale) {
   float q[group];
-  quantize(in, as_half(best_int8_scale(in), scale), -127, 127, q);
+  quantize(in, stored_scale(in, int8_scales(in), -127, 127, scale), -127, 127, q);
   for (int i = 0; i < group; ++i) store(static_cast<std::int8_t>(q[i]), out + i);
 }
 
 // Of scales that take the extreme to about -8, the end of the range that has one more value than the other, the one
 // whose numbers, after the best scale for them is taken, are nearest to the values: the squared error is
-// sum x^2 - (sum q x)^2 / sum q^2.
-float best_int4_scale(const float* in) {
+// sum x^2 - (sum q x)^2 / sum q^2. And the one that takes it to -8.
+std::array<float, 2> int4_scales(const float* in) {
   const float most = extreme(in);
-  if (most == 0) return 0;
+  if (most == 0) return {};
   float best = most / -8, gain = -1;
   for (float end = 6.5F; end <= 9.0F; end += 0.25F) {
     float q[group];
@@ -104,12 +127,12 @@ float best_int4_scale(const float* in) {
       best = qx / qq;
     }
   }
-  return best;
+  return {best, most / -8};
 }
 
 void encode_int4(const float* in, std::byte* out, std::uint16_t& scale) {
   float q[group];
-  quantize(in, as_half(best_int4_scale(in), scale), -8, 7, q);
+  quantize(in, stored_scale(in, int4_scales(in), -8, 7, scale), -8, 7, q);
   for (int i = 0; i < group; i += 2) {
     const auto low = static_cast<unsigned>(q[i] + 8), high = static_cast<unsigned>(q[i + 1] + 8);
     out[i / 2] = static_cast<std::byte>(low | high << 4);
