@@ -3,11 +3,11 @@
 #include <sys/mman.h>
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <new>
 #include <utility>
 
+#include "huge_page_choice.hpp"
 #include "tsrun/core/integer.hpp"
 #include "tsrun/kernels/team.hpp"
 
@@ -42,28 +42,21 @@ Pages::Pages(std::int64_t bytes) : bytes_(bytes) {
   wish(data_, bytes_, true);
 }
 
-// A huge page takes a tenth of a millisecond to clear, and plain ones of the same size five times as long. But a virtual
-// machine may have given its free memory back to the host, first of all that of which huge pages are made; to fetch one
-// again takes up to ten milliseconds. After such a one some are taken in plain pages, ever more as long as it goes on.
-// The system makes huge pages of them when it has time.
 void Pages::take() {
   if (bytes_ == 0) return;
   using Clock = std::chrono::steady_clock;
   constexpr auto quick = std::chrono::milliseconds(2);
-  std::atomic<std::int64_t> plain_next = 0, rest = 1;  // taken plain before a huge one is tried, now and after the next
+  HugePageChoice choice;
   const auto skew = static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(data_) % huge);
   share_out(ceil_div(skew + bytes_, huge), true, [&](std::int64_t i) {
     const std::int64_t begin = std::max<std::int64_t>(i * huge - skew, 0), end = std::min((i + 1) * huge - skew, bytes_);
-    const bool is_huge = plain_next.fetch_sub(1) <= 0;
+    const bool is_huge = choice.next_is_huge();
     if (!is_huge) wish(data_ + begin, end - begin, false);
     const Clock::time_point start = Clock::now();
     touch(data_ + begin, end - begin);
-    if (!is_huge) return;
-    const bool was_quick = Clock::now() - start < quick;
-    if (!was_quick) plain_next = rest.load();
-    rest = was_quick ? 1 : 2 * rest;
+    if (is_huge) choice.took_huge(Clock::now() - start < quick);
   });
-  wish(data_, bytes_, true);
+  wish(data_, bytes_, true);  // the system makes huge pages of plain ones when it has time
 }
 
 Pages::Pages(Pages&& other) noexcept

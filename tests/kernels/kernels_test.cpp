@@ -12,6 +12,7 @@
 #include <thread>
 #include <vector>
 
+#include "huge_page_choice.hpp"
 #include "random_floats.hpp"
 #include "tsrun/core/integer.hpp"
 #include "tsrun/kernels/pages.hpp"
@@ -158,6 +159,29 @@ TEST_CASE("memory that is taken is all there, from its first byte to its last, a
     CHECK(std::all_of(pages.data(), pages.data() + bytes, [](std::byte b) { return b == std::byte{}; }));
     std::fill_n(pages.data(), bytes, std::byte{1});
   }
+}
+
+TEST_CASE("pages are taken huge while these come quickly, and rarely where they do not") {
+  const auto huge_of = [](int pages, int threads, const auto& is_quick) {
+    HugePageChoice choice;
+    int huge = 0;
+    for (int page = 0; page < pages; page += threads) {  // threads begin together and end together
+      int together = 0;
+      for (int t = 0; t < threads; ++t) together += choice.next_is_huge();
+      for (int t = 0; t < together; ++t) choice.took_huge(is_quick(page));
+      huge += together;
+    }
+    return huge;
+  };
+  for (const int threads : {1, 2, 16, 64}) {
+    CAPTURE(threads);
+    CHECK(huge_of(6400, threads, [](int) { return true; }) == 6400);
+    CHECK(huge_of(6400, threads, [](int page) { return page >= 128; }) >= 6400 - 128 - 64);
+    const int attempts = huge_of(6400, threads, [](int) { return false; });
+    CHECK(attempts >= 6400 / (64 + threads));
+    CHECK(attempts <= (6400 / 64 + 7) * threads);
+  }
+  CHECK(huge_of(6400, 1, [](int page) { return page % 4 == 3; }) > 640);  // now and then a quick one: goes on trying
 }
 
 TEST_CASE("NUMA domains are counted that have a core this process may run on") {
