@@ -185,9 +185,13 @@ po::options_description validate_options() {
 }
 
 int run_validate(const Arguments& a, const Console& console) {
+  if (a.text("schedules") == "any")
+    refuse({.what = "\"any\" leaves the schedules open, but what was measured had one of its own",
+            .where = "--schedules",
+            .next = "leave it out to take the chip's, or name one for all"});
   Validation v;
   const std::vector<Chip> chips = chip_option(a, "tpu_v4");
-  v.chip = chips.back();
+  v.chip = chips.front();
   v.software = software_note(a, chips);
   v.points = read_published(a.has("data") ? *a.text("data") : data_path("paper"));
   for (const PublishedPoint& p : v.points)

@@ -188,6 +188,7 @@ TEST_CASE("validate: every point, error by source and regime, choices and claims
   CHECK(d["claims"].size() == 15);
   const Json ring = document("validate --schedules ring");
   CHECK(ring["mape"].get<double>() > d["mape"].get<double>());  // not the schedules that were measured
+  refused("validate --schedules any", 2, {"--schedules", "\"any\""});
 }
 
 TEST_CASE("what cannot be asked is refused by name, with the numbers") {
