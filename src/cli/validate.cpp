@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <iterator>
 #include <map>
+#include <optional>
 
 #include "chip_options.hpp"
 #include "commands.hpp"
@@ -18,6 +19,19 @@
 namespace tsrun::cli {
 namespace {
 
+// The constants fitted again: to all points, and to all but those of each source, which then are predicted.
+struct Refit {
+  Chip chip;
+  std::vector<double> errors;
+  std::vector<LeftOut> left_out;
+
+  std::vector<double> left_out_errors() const {
+    std::vector<double> all;
+    for (const LeftOut& source : left_out) all.insert(all.end(), source.errors.begin(), source.errors.end());
+    return all;
+  }
+};
+
 struct Validation {
   std::vector<PublishedPoint> points;
   ModelsByName models;
@@ -27,6 +41,7 @@ struct Validation {
   std::vector<Bound> bounds;
   std::vector<ChosenBeside> choices;  // of the operating points of tables 2 and 3
   std::vector<Claim> claims;
+  std::optional<Refit> refit;  // with --fit
 
   std::map<std::string, std::vector<double>> by_source() const {
     std::map<std::string, std::vector<double>> of;
@@ -94,6 +109,13 @@ void print_claims(const Validation& v) {
   }
 }
 
+void print(const Refit& fit) {
+  print_constants("fitted to all", fit.chip);
+  print_errors("all, fitted to all", fit.errors);
+  for (const LeftOut& source : fit.left_out) print_constants("without " + source.source, source.chip);
+  print_errors("each source from the others", fit.left_out_errors());
+}
+
 void print(const Validation& v) {
   std::printf("%s: %zu published times, each the price of its program of steps\n%s\n", v.chip.name.c_str(),
               v.points.size(), v.software.c_str());
@@ -106,18 +128,7 @@ void print(const Validation& v) {
               agreement.of);
   print_choices(v);
   print_claims(v);
-}
-
-void print_fit(const Validation& v) {
-  const Chip best = fitted(v.chip, v.points, v.models);
-  print_constants("fitted to all", best);
-  print_errors("all, fitted to all", prediction_errors(v.points, v.models, best));
-  std::vector<double> left_out;
-  for (const LeftOut& source : each_left_out(v.chip, v.points, v.models)) {
-    print_constants("without " + source.source, source.chip);
-    left_out.insert(left_out.end(), source.errors.begin(), source.errors.end());
-  }
-  print_errors("each source from the others", left_out);
+  if (v.refit) print(*v.refit);
 }
 
 Json point_json(const Validation& v, std::size_t i) {
@@ -138,16 +149,34 @@ Json point_json(const Validation& v, std::size_t i) {
           {"error", v.errors[i]}};
 }
 
+void add_errors(Json& out, const std::vector<double>& errors) {
+  const ValidationErrors e = errors_of(errors);
+  out["mape"] = e.mean;
+  out["max"] = e.most;
+  out["bias"] = e.bias;
+}
+
+Json fitted_json(const Chip& c, const std::vector<double>& errors) {
+  Json out = {{"efficiency", c.efficiency}, {"alpha_s", c.alpha_s}, {"call_s", c.call_s}, {"passes", c.passes}};
+  add_errors(out, errors);
+  return out;
+}
+
+Json left_out_json(const Refit& fit) {
+  Json out = Json::object();
+  add_errors(out, fit.left_out_errors());
+  for (const LeftOut& source : fit.left_out)
+    out["by_source"][source.source] = fitted_json(source.chip, source.errors);
+  return out;
+}
+
 Json document_of(const Validation& v) {
   Json document = envelope("validate", {});
   document["clock"] = "model";
   document["chip"] = v.chip.name;
   document["points"] = Json::array();
   for (std::size_t i = 0; i < v.points.size(); ++i) document["points"].push_back(point_json(v, i));
-  const ValidationErrors all = errors_of(v.errors);
-  document["mape"] = all.mean;
-  document["max"] = all.most;
-  document["bias"] = all.bias;
+  add_errors(document, v.errors);
   for (const auto& [source, errors] : v.by_source()) document["by_source"][source] = errors_of(errors).mean;
   for (const auto& [regime, errors] : v.by_regime()) document["by_regime"][regime] = errors_of(errors).mean;
   const LayoutAgreement agreement = v.agreement();
@@ -166,6 +195,8 @@ Json document_of(const Validation& v) {
   for (const Claim& c : v.claims)
     document["claims"].push_back(
         {{"claim", c.words}, {"unit", c.unit}, {"published", {c.least, c.most}}, {"predicted", c.predicted}});
+  document["fit"] = v.refit ? fitted_json(v.refit->chip, v.refit->errors) : Json();
+  document["left_out"] = v.refit ? left_out_json(*v.refit) : Json();
   return document;
 }
 
@@ -204,10 +235,11 @@ int run_validate(const Arguments& a, const Console& console) {
   v.choices = chosen_beside(operating, v.models, v.chip);
   v.models["palm-540b-serial"] = read_hf_config(named_file("models", "palm-540b-serial", "--data"));
   v.claims = claims(v.models, v.chip);
-  if (console.prints()) {
-    print(v);
-    if (a.flag("fit")) print_fit(v);
+  if (a.flag("fit")) {
+    const Chip best = fitted(v.chip, v.points, v.models);
+    v.refit = {best, prediction_errors(v.points, v.models, best), each_left_out(v.chip, v.points, v.models)};
   }
+  if (console.prints()) print(v);
   console.write(document_of(v));
   return 0;
 }

@@ -189,6 +189,18 @@ TEST_CASE("validate: every point, error by source and regime, choices and claims
   const Json ring = document("validate --schedules ring");
   CHECK(ring["mape"].get<double>() > d["mape"].get<double>());  // not the schedules that were measured
   refused("validate --schedules any", 2, {"--schedules", "\"any\""});
+  CHECK(d["fit"].is_null());
+  CHECK(d["left_out"].is_null());
+}
+
+TEST_CASE("validate --fit: the constants fitted again, and each source predicted from the others") {
+  const Json d = document("validate --fit");
+  for (const char* field : {"efficiency", "alpha_s", "call_s", "passes", "mape", "max", "bias"})
+    CHECK(d["fit"].contains(field));
+  CHECK(d["fit"]["mape"].get<double>() < 0.04);
+  CHECK(d["left_out"]["mape"].get<double>() >= d["fit"]["mape"].get<double>());
+  CHECK(d["left_out"]["by_source"].size() == 6);
+  CHECK(run("validate --fit").out.find("each source from the others") != std::string::npos);
 }
 
 TEST_CASE("what cannot be asked is refused by name, with the numbers") {
