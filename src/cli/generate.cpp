@@ -228,7 +228,7 @@ int run_generate(const Arguments& a, const Console& console, const MpiSession& s
   const std::vector<Generated> results = generate(engine, ids, options, timing);
 
   const RunFacts facts = gather_facts(engine, job.mesh());
-  if (a.flag("explain") && console.prints()) std::cout << "\n" << explain_run(engine, ids, facts, chips_of_run(a)[0]);
+  if (a.flag("explain") && console.prints()) std::cout << "\n" << explain_run(engine, facts, chips_of_run(a)[0]);
   if (console.reports()) std::cerr << report_text(engine, facts, timing, job.facts());
   if (!console.json_wanted()) return 0;
   Json document = envelope("generate", job.facts());

@@ -116,18 +116,14 @@ std::string choice_text(const Plan& plan, const Decision& decision) {
               ": ", decision.why_prefill, "\n  decode ", to_text(plan.decode), ": ", decision.why_decode, "\n");
 }
 
-std::string explain_run(const Engine& engine, const std::vector<Ids>& prompts, const RunFacts& facts, const Chip& chip) {
+std::string explain_run(const Engine& engine, const RunFacts& facts, const Chip& chip) {
   const Plan& plan = engine.plan();
-  std::int64_t longest = 1;
-  for (const Ids& ids : prompts) longest = std::max(longest, std::ssize(ids));
-  const auto rows = std::min<std::int64_t>(plan.sequences, std::max<std::int64_t>(1, std::ssize(prompts)));
   std::string out;
   for (const Phase phase : {Phase::prefill, Phase::decode}) {
-    const bool prefills = phase == Phase::prefill;
-    const std::int64_t L = prefills ? std::min(longest, plan.chunk) : 1;
-    const PassShape shape = PassShape::uniform(phase, prefills ? 1 : rows, L, prefills ? 0 : longest, plan.widest,
-                                               plan.candidates);
-    const Program program = lower(engine.config(), plan.torus, prefills ? plan.prefill : plan.decode, shape, plan.schedules);
+    const PassShape* const shape = engine.widest_pass(phase);
+    if (shape == nullptr) continue;
+    const Layout& layout = phase == Phase::prefill ? plan.prefill : plan.decode;
+    const Program program = lower(engine.config(), plan.torus, layout, *shape, plan.schedules);
     const auto held = [&engine](const WeightUse& use) { return engine.held(use); };
     const PassPrice priced = price(program, chip, held, plan.kv);
     out += explain(program, [&](const Step& step) {

@@ -36,9 +36,10 @@ RunFacts gather_facts(const Engine& engine, const Mesh& mesh);
 // The fields that generate and score share: mesh, types, plan, traffic, memory.
 void add_run(Json& document, const Engine& engine, const RunFacts& facts, const Decision& decision);
 Json timing_json(const GenerateTiming& timing, const RunFacts& facts);
-// The programs of the run's phases, a line a step: what a rank sends in one call by the schedule, how long a call would
-// take on the chip, and what all calls of such steps really sent beside what was predicted.
-std::string explain_run(const Engine& engine, const std::vector<Ids>& prompts, const RunFacts& facts, const Chip& chip);
+// The program of the widest pass of each phase that the run had, a line a step: what a rank sends in one call by the
+// schedule, how long a call would take on the chip, and what all calls of such steps, of narrower passes too, really sent
+// beside what was predicted.
+std::string explain_run(const Engine& engine, const RunFacts& facts, const Chip& chip);
 // What was chosen and why, in a line for each phase.
 std::string choice_text(const Plan& plan, const Decision& decision);
 // Some twenty lines for people.

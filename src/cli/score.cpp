@@ -72,7 +72,7 @@ int run_score(const Arguments& a, const Console& console, const MpiSession& sess
   for (const Ids& ids : texts) tokens += std::ssize(ids);
   const double perplexity = scored > 0 ? std::exp(nll / static_cast<double>(scored)) : 0;
   const RunFacts facts = gather_facts(engine, job.mesh());
-  if (a.flag("explain") && console.prints()) std::cout << explain_run(engine, texts, facts, chips_of_run(a)[0]);
+  if (a.flag("explain") && console.prints()) std::cout << explain_run(engine, facts, chips_of_run(a)[0]);
   if (console.prints()) std::cout << text(tokens, " tokens, nll ", nll, ", perplexity ", perplexity, "\n");
   if (console.reports()) std::cerr << "load       " << load_text(facts.load) << "\n";
   if (!console.json_wanted()) return 0;

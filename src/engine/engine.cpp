@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <bit>
 #include <chrono>
+#include <utility>
 
 #include "read_plan.hpp"
 #include "tsrun/core/integer.hpp"
@@ -224,8 +225,16 @@ const PreparedProgram& Engine::program_for(Phase phase, const PassShape& shape) 
     const Layout& layout = phase == Phase::decode ? plan_.decode : plan_.prefill;
     found =
         programs_.emplace(key, executor_->prepare(lower(config_, plan_.torus, layout, shape, plan_.schedules))).first;
+    const auto width = [](const PassShape& s) { return std::pair(s.B() * s.L(), s.output); };
+    const PassShape* const widest = widest_pass(phase);
+    if (widest == nullptr || width(*widest) < width(shape)) widest_[phase] = shape;
   }
   return found->second;
+}
+
+const PassShape* Engine::widest_pass(Phase phase) const {
+  const auto found = widest_.find(phase);
+  return found == widest_.end() ? nullptr : &found->second;
 }
 
 // Moves the sequences of these lanes to their slots, and frees the lanes.

@@ -117,6 +117,23 @@ TEST_CASE("--explain prints both phases' steps, with what was sent beside what w
   CHECK(gathers == 2);
 }
 
+TEST_CASE("--explain prints the widest pass that was run, and no phase that was not") {
+  const Folder folder;
+  folder.write("three.jsonl", R"({"id": 1, "prompt": "one prompt"}
+{"id": 2, "prompt": "and others"}
+{"id": 3, "prompt": "as long as"}
+)");
+  const std::string batch = "generate --quiet --explain -m " + demo + " -f " + (folder / "three.jsonl");
+  const Ended both = run(batch + " -n 2", 2), first = run(batch + " -n 1", 2);
+  CHECK(both.out.find("B 3, L 10,") != std::string::npos);
+  CHECK(both.out.find("B 3, L 1,") != std::string::npos);
+  CHECK(first.out.find("prefill on torus") != std::string::npos);
+  CHECK(first.out.find("decode on torus") == std::string::npos);
+  const Ended scored = run("score --quiet --explain -m " + demo + " -f " + (folder / "three.jsonl"), 2);
+  CHECK(scored.out.find("prefill on torus") != std::string::npos);
+  CHECK(scored.out.find("decode on torus") == std::string::npos);
+}
+
 TEST_CASE("sampling is repeatable and follows its seed") {
   const std::string base =
       "-m " + demo + " -p 'The ' -n 24 --temp 0.9 --top-k 40 --top-p 0.95 --min-p 0.01 --repeat-penalty 1.1 ";

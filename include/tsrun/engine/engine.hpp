@@ -77,6 +77,9 @@ class Engine {
   const Memory& memory() const { return memory_; }
   const std::vector<TrafficRow>& traffic() const { return executor_->traffic(); }
   const Seconds& seconds() const { return executor_->seconds(); }
+  // The pass of the phase that brought the most tokens so far; of those, the one with the most to give. Null: none was
+  // run.
+  const PassShape* widest_pass(Phase phase) const;
   double load_seconds() const { return load_seconds_; }
   std::int64_t load_bytes() const { return load_bytes_; }
   std::int64_t weight_bytes() const { return weights_->bytes(); }
@@ -115,6 +118,7 @@ class Engine {
   std::unique_ptr<Executor> executor_;
   // By phase, B, L, output and the number of candidates.
   std::map<std::tuple<Phase, std::int64_t, std::int64_t, Output, std::int64_t>, PreparedProgram> programs_;
+  std::map<Phase, PassShape> widest_;
   double load_seconds_ = 0;
   std::int64_t load_bytes_ = 0;
 };
