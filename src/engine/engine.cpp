@@ -85,9 +85,9 @@ void refuse_impossible(const ModelFile& file, const Plan& plan) {
     Layout shared = plan.prefill;
     shared.stored_E = plan.decode.stored_E;
     refuse({.what = text("prefill in ", ffn_name(plan.prefill), " and decode in ", ffn_name(plan.decode),
-                         " need two copies of the weights"),
+                         " need two copies of the weights: ws2d cuts their inputs along x, and ws1d does not"),
             .where = "--layout",
-            .numbers = {{"chips along x, by which ws2d cuts the inputs and ws1d does not", std::int64_t{plan.torus.X}}},
+            .numbers = {{"chips along x", std::int64_t{plan.torus.X}}},
             .next = text("the nearest pair that shares one is prefill=", to_text(shared),
                          ",decode=", to_text(plan.decode))});
   }
