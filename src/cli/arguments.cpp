@@ -31,23 +31,24 @@ po::options_description common_options() {
   return o;
 }
 
-po::options_description model_options() {
+po::options_description model_options(const std::string& limited) {
+  const std::string limit = text("refuse to begin where no layout is predicted to ", limited, " within it");
   po::options_description o("Model and mesh");
   // clang-format off: a table
   o.add_options()
     ("model,m", po::value<std::string>()->value_name("FILE.h5"), "model file, made by tsrun convert")
     ("mesh", po::value<std::string>()->value_name("XxYxZ|auto"), "the torus of ranks (auto)")
     ("layout", po::value<std::string>()->value_name("FFN/ATTN"),
-     "ws1d ws2d wg_x wg_xy or wg_xyz / head batch batch_x or batch_xy, or prefill=..,decode=.. (auto)")
+     "ws1d ws2d wg_x wg_xy or wg_xyz (with @1d behind a wg_ name: stored as for ws1d) / head batch batch_x or batch_xy, "
+     "or prefill=..,decode=.. (auto)")
     ("dtype", po::value<std::string>()->value_name("TYPE"), "what weights are held as: auto (as stored), f32, bf16, int8, int4")
     ("kv-dtype", po::value<std::string>()->value_name("TYPE"), "what the cache is held as: bf16 (default), f32, int8")
     ("threads,t", po::value<std::string>()->value_name("N"), "threads of each rank (the host's cores over its ranks)")
     ("ctx-size,c", po::value<std::string>()->value_name("N"), "positions of the cache (longest prompt + n)")
     ("prefill-chunk", po::value<std::string>()->value_name("N"), "prompt tokens of a sequence in one pass (512)")
-    ("batch", po::value<std::string>()->value_name("N"), "sequences decoded together (all prompts, at most 64)")
     ("chip", po::value<std::string>()->value_name("host|NAME|FILE"), "whose costs the planner uses (host)")
     ("objective", po::value<std::string>()->value_name("GOAL"), "latency, throughput or cost: for a given batch and number of ranks all ask for the fastest (latency)")
-    ("max-latency-ms", po::value<std::string>()->value_name("MS"), "refuse to begin where no layout is predicted to decode a step within it")
+    ("max-latency-ms", po::value<std::string>()->value_name("MS"), limit.c_str())
     ("schedules", po::value<std::string>()->value_name("chip|any|NAME"), "how collectives walk: ring two_way balanced .. (chip)")
     ("wrap", po::value<std::string>()->value_name("auto|all|none"), "whether the ends of an axis are joined (auto: the chip's rule)")
     ("explain", po::bool_switch(), "print the program of steps with its bytes");

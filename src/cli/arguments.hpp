@@ -18,8 +18,9 @@ namespace po = boost::program_options;
 
 // Options of every command: --json, --quiet, --verbose, --timeout, --help.
 po::options_description common_options();
-// Options that generate and score share: model, mesh, layout, types, threads, context.
-po::options_description model_options();
+// Options that generate, score and bench share: model, mesh, layout, types, threads, context. `limited`: what it is that
+// --max-latency-ms limits, "decode a step".
+po::options_description model_options(const std::string& limited);
 
 // One of the types by its name, as the value of an option.
 DType type_named(const std::string& word, const char* option, std::initializer_list<DType> types);

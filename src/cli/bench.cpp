@@ -235,6 +235,7 @@ po::options_description bench_options() {
   o.add_options()("pp", po::value<std::string>()->value_name("N,.."),
                   "prefill of prompts of N tokens, as many as --batch (512; 0: none)")(
       "tg", po::value<std::string>()->value_name("N,.."), "N decode steps of --batch sequences (128; 0: none)")(
+      "batch", po::value<std::string>()->value_name("N,.."), "sequences at a time (1)")(
       "depth", po::value<std::string>()->value_name("N,.."), "positions in the cache before (0)")(
       "repetitions,r", po::value<std::string>()->value_name("N"), "times each, after one to warm up (5)")(
       "output", po::value<std::string>()->value_name("md|csv|json"), "the form of the table (md)")(
@@ -242,7 +243,7 @@ po::options_description bench_options() {
       "also measure the K ways that are predicted fastest, and tell what the choice costs against the best")(
       "random-weights", po::bool_switch(), "made-up weights: -m is then the name of a model, or a config.json");
   // clang-format on
-  return o.add(model_options()).add(common_options());
+  return o.add(model_options("decode a step (where --tg is 0: to take a pass of the prompts)")).add(common_options());
 }
 
 int run_bench(const Arguments& a, const Console& console, const MpiSession& session) {

@@ -160,6 +160,7 @@ po::options_description generate_options() {
     ("chat", po::bool_switch(), "a prompt is what the user says: put it into the model's chat template")
     ("system", po::value<std::string>()->value_name("TEXT"), "with --chat: the system message, where there is no other")
     ("n-predict,n", po::value<std::string>()->value_name("N"), "new tokens of each (128)")
+    ("batch", po::value<std::string>()->value_name("N"), "sequences decoded together (all prompts, at most 64)")
     ("temp", po::value<std::string>()->value_name("T"), "temperature; 0 is greedy (0)")
     ("top-k", po::value<std::string>()->value_name("K"), "only the K likeliest tokens (0: all)")
     ("top-p", po::value<std::string>()->value_name("P"), "only the likeliest that make up P (1)")
@@ -171,7 +172,7 @@ po::options_description generate_options() {
     ("output,o", po::value<std::string>()->value_name("FILE.jsonl"), "append each result as it finishes")
     ("resume", po::bool_switch(), "go on with that file: skip what it has");
   // clang-format on
-  return o.add(model_options()).add(common_options());
+  return o.add(model_options("decode a step")).add(common_options());
 }
 
 int run_generate(const Arguments& a, const Console& console, const MpiSession& session) {

@@ -49,7 +49,7 @@ po::options_description score_options() {
     ("tokens-file", po::value<std::string>()->value_name("FILE.json"), "an array of arrays of ids")
     ("logits", po::value<std::string>()->value_name("FILE.h5"), "also write all logits");
   // clang-format on
-  return o.add(model_options()).add(common_options());
+  return o.add(model_options("take a pass of a text")).add(common_options());
 }
 
 int run_score(const Arguments& a, const Console& console, const MpiSession& session) {

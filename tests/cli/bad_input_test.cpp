@@ -89,6 +89,7 @@ TEST_CASE("options that are wrong, unknown or not built yet") {
   refused(generate("-p hello --dtype int3"), 2, {"int3", "not a type", "int4"});
   refused(generate("-p hello --chip tpu_v5"), 2, {"tpu_v5", "nearest tpu_v4"});
   refused(generate("-p hello --frobnicate"), 2, {"frobnicate"});
+  refused("score -m " + demo + " -f " + demo + " --batch 8", 2, {"--batch"});  // it takes one text after the other
   refused("simulate", 2, {"simulate", "not built"});
   refused("frobnicate", 2, {"frobnicate"});
   refused("generate -p hello", 2, {"model"});

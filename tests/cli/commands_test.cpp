@@ -19,6 +19,16 @@ TEST_CASE("help lists what is built, and version says what it is made of") {
     CHECK(run(std::string(command) + " --help").status == 0);
   }
   for (const char* later : {"simulate", "calibrate"}) CHECK(help.out.find(later) == std::string::npos);
+  const auto says = [](const char* command, const std::string& words) {
+    std::istringstream in(run(std::string(command) + " --help").out);  // in lines of 80 letters
+    std::string all;
+    for (std::string word; in >> word;) all += word + " ";
+    return all.find(words) != std::string::npos;
+  };
+  CHECK(says("generate", "all prompts, at most 64"));
+  CHECK(says("bench", "sequences at a time (1)"));
+  CHECK_FALSE(says("score", "--batch"));
+  for (const char* command : {"generate", "score", "bench"}) CHECK(says(command, "@1d"));
   const Ended version = run("--version");
   for (const char* part : {"tsrun ", "MPI ", "BLAS ", "HDF5 ", "SIMD "})
     CHECK(version.out.find(part) != std::string::npos);
