@@ -56,6 +56,8 @@ po::options_description model_options(const std::string& limited) {
   return o;
 }
 
+double timeout_option(const Arguments& a) { return a.real("timeout", 600, 0.001, 1e9); }
+
 DType type_named(const std::string& word, const char* option, std::initializer_list<DType> types) {
   std::vector<std::string> known;
   for (const DType type : types) {

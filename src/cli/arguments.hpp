@@ -25,6 +25,10 @@ po::options_description model_options(const std::string& limited);
 // One of the types by its name, as the value of an option.
 DType type_named(const std::string& word, const char* option, std::initializer_list<DType> types);
 
+class Arguments;
+// Seconds that --timeout lets a rank wait for another.
+double timeout_option(const Arguments& arguments);
+
 class Arguments {
  public:
   // Refuses (exit 2) an option that is unknown, by name. `places` names the positional arguments in order.

@@ -115,6 +115,7 @@ int run(const std::vector<std::string>& words, const MpiSession* session) {
         std::cout << "tsrun " << command.name << " " << command.usage << "\n" << command.summary << "\n\n" << options;
       return 0;
     }
+    timeout_option(arguments);  // refused where it is none, also by commands that wait for nobody
     const Console console(arguments, speaks);
     if (session != nullptr) return command.on_torus(arguments, console, *session);
     refuse_several_ranks(command);

@@ -42,11 +42,10 @@ Job::Job(const Arguments& arguments, const MpiSession& session)
 Job::Job(const Arguments& arguments, const MpiSession& session,
          const std::function<std::unique_ptr<ModelFile>()>& open) {
   const std::string wanted = arguments.text("mesh", "auto");
-  const double timeout = arguments.real("timeout", 600, 0.001, 1e9);
   const std::int64_t threads = arguments.integer("threads", 0, 1, 4096);
   if (wanted != "auto") asked_ = parse_torus(wanted);
   // A line of ranks until it is known what there is to do.
-  mesh_ = std::make_unique<Mesh>(asked_.value_or(Torus{session.size(), 1, 1}), timeout);
+  mesh_ = std::make_unique<Mesh>(asked_.value_or(Torus{session.size(), 1, 1}), timeout_option(arguments));
   mesh_->together("opening the model", [&] { file_ = open(); });
   threads_ = place_rank(*mesh_, static_cast<int>(threads));
   const std::vector<double> domains = mesh_->gather(numa_domains());

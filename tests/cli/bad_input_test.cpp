@@ -90,6 +90,9 @@ TEST_CASE("options that are wrong, unknown or not built yet") {
   refused(generate("-p hello --chip tpu_v5"), 2, {"tpu_v5", "nearest tpu_v4"});
   refused(generate("-p hello --frobnicate"), 2, {"frobnicate"});
   refused("score -m " + demo + " -f " + demo + " --batch 8", 2, {"--batch"});  // it takes one text after the other
+  refused(generate("-p hello --timeout abc"), 2, {"--timeout", "abc"});
+  for (const std::string alone : {"inspect x.h5", "convert a b", "plan", "validate"})
+    refused(alone + " --timeout abc", 2, {"--timeout", "abc"}, {0});
   refused("simulate", 2, {"simulate", "not built"});
   refused("frobnicate", 2, {"frobnicate"});
   refused("generate -p hello", 2, {"model"});
