@@ -5,10 +5,9 @@
 
 #include "bench_runs.hpp"
 #include "commands.hpp"
-#include "data_folder.hpp"
 #include "job.hpp"
+#include "model_option.hpp"
 #include "tsrun/core/text.hpp"
-#include "tsrun/import/source.hpp"
 
 namespace tsrun::cli {
 namespace {
@@ -41,8 +40,7 @@ std::unique_ptr<ModelFile> open_model(const Arguments& a) {
     refuse({.what = text("\"", word, "\" is not a type"),
             .where = "--dtype",
             .next = "choose one of: auto f32 bf16 int8 int4"});
-  if (given.ends_with(".h5")) return ModelFile::made_up(ModelFile(given).config(), *type);
-  return ModelFile::made_up(read_hf_config(named_file("models", given, "--model")), *type);
+  return ModelFile::made_up(config_named(given), *type);
 }
 
 std::vector<BenchTest> tests_of(const Arguments& a) {
@@ -241,7 +239,8 @@ po::options_description bench_options() {
       "output", po::value<std::string>()->value_name("md|csv|json"), "the form of the table (md)")(
       "compare-layouts", po::value<std::string>()->value_name("K"),
       "also measure the K ways that are predicted fastest, and tell what the choice costs against the best")(
-      "random-weights", po::bool_switch(), "made-up weights: -m is then the name of a model, or a config.json");
+      "random-weights", po::bool_switch(),
+      "made-up weights: -m may then be the name of a model, a Hugging Face folder or a config.json");
   // clang-format on
   return o.add(model_options("decode a step (where --tg is 0: to take a pass of the prompts)")).add(common_options());
 }

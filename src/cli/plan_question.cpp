@@ -2,26 +2,15 @@
 
 #include <algorithm>
 #include <charconv>
-#include <filesystem>
 
 #include "chip_options.hpp"
-#include "data_folder.hpp"
+#include "model_option.hpp"
 #include "tsrun/core/text.hpp"
-#include "tsrun/import/source.hpp"
-#include "tsrun/store/model_file.hpp"
 
 namespace tsrun::cli {
 namespace {
 
 constexpr std::int64_t most_chips = 512, most_sequences = 1 << 20, most_positions = 1 << 26, most_tokens = 1LL << 36;
-
-ModelConfig model_option(const std::string& model) {
-  if (model.ends_with(".h5")) return ModelFile(model).config();
-  if (std::filesystem::is_directory(model)) return read_hf_config(model + "/config.json");
-  ModelConfig config = read_hf_config(named_file("models", model, "--model"));
-  if (config.name.empty()) config.name = model;
-  return config;
-}
 
 std::vector<std::string> words_of(const std::string& list) {
   std::vector<std::string> words;
@@ -139,7 +128,7 @@ PlanQuestion plan_question(const Arguments& a) {
   q.model = a.required("model", "name a model, or give a config.json or a FILE.h5, with --model");
   const std::optional<Torus> mesh = mesh_option(a, q);
   Choices& choices = q.question.choices;
-  choices.config = model_option(q.model);
+  choices.config = config_named(q.model);
   choices.chips = chip_option(a, "host");
   choices.tori = mesh ? std::vector<Torus>{*mesh} : tori_of(q.chips);
   choices.layouts = named_layouts();

@@ -89,6 +89,9 @@ TEST_CASE("made-up weights need no file, in any type and on any mesh") {
     CHECK(d["rows"][0]["plan"]["ffn"] == "wg_xyz");
     CHECK(d["rows"][1]["plan"]["ffn"] == "ws2d");
   }
+  folder.write("config.json", tiny);
+  CHECK(json_of(run("bench -m " + (folder / ".") + " --random-weights --pp 2 --tg 0 -r 1 --quiet --json -", 1, "",
+                    patience))["parameters"] > 0);
 }
 
 TEST_CASE("layouts are compared: the planner's choice first, then the ways predicted fastest, and the regret") {
