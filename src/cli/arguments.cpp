@@ -58,8 +58,19 @@ po::options_description model_options(const std::string& limited) {
 
 double timeout_option(const Arguments& a) { return a.real("timeout", 600, 0.001, 1e9); }
 
-DType type_named(const std::string& word, const char* option, std::initializer_list<DType> types) {
-  std::vector<std::string> known;
+std::optional<DType> weights_option(const Arguments& a) {
+  const std::string word = a.text("dtype", "auto");
+  if (word == "auto") return std::nullopt;
+  return type_named(word, "dtype", {DType::f32, DType::bf16, DType::int8, DType::int4}, {"auto"});
+}
+
+DType cache_option(const Arguments& a) {
+  return type_named(a.text("kv-dtype", "bf16"), "kv-dtype", {DType::f32, DType::bf16, DType::int8});
+}
+
+DType type_named(const std::string& word, const char* option, std::initializer_list<DType> types,
+                 const std::vector<std::string>& others) {
+  std::vector<std::string> known = others;
   for (const DType type : types) {
     if (word == name(type)) return type;
     known.emplace_back(name(type));

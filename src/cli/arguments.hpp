@@ -22,12 +22,17 @@ po::options_description common_options();
 // --max-latency-ms limits, "decode a step".
 po::options_description model_options(const std::string& limited);
 
-// One of the types by its name, as the value of an option.
-DType type_named(const std::string& word, const char* option, std::initializer_list<DType> types);
+// One of the types by its name, as the value of an option. `others`: what else the option takes, for the message.
+DType type_named(const std::string& word, const char* option, std::initializer_list<DType> types,
+                 const std::vector<std::string>& others = {});
 
 class Arguments;
 // Seconds that --timeout lets a rank wait for another.
 double timeout_option(const Arguments& arguments);
+// What --dtype wants weights to be; nothing where it is auto, or not given.
+std::optional<DType> weights_option(const Arguments& arguments);
+// What --kv-dtype wants the cache to be.
+DType cache_option(const Arguments& arguments);
 
 class Arguments {
  public:

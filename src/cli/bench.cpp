@@ -34,13 +34,7 @@ std::vector<std::int64_t> numbers(const Arguments& a, const char* option, const 
 std::unique_ptr<ModelFile> open_model(const Arguments& a) {
   const std::string given = a.required("model", "give the model file with -m FILE.h5, or a name with --random-weights");
   if (!a.flag("random-weights")) return std::make_unique<ModelFile>(given);
-  const std::string word = a.text("dtype", "auto");
-  const std::optional<DType> type = word == "auto" ? DType::bf16 : dtype_named(word);
-  if (!type || *type == DType::f16 || *type == DType::int8_channel || *type == DType::int4_min)
-    refuse({.what = text("\"", word, "\" is not a type"),
-            .where = "--dtype",
-            .next = "choose one of: auto f32 bf16 int8 int4"});
-  return ModelFile::made_up(config_named(given), *type);
+  return ModelFile::made_up(config_named(given), weights_option(a).value_or(DType::bf16));
 }
 
 std::vector<BenchTest> tests_of(const Arguments& a) {

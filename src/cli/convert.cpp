@@ -38,15 +38,6 @@ TensorRows read_slab(const ModelSource& source, std::size_t i, std::int64_t firs
   return rows;
 }
 
-std::optional<DType> asked_type(const Arguments& a) {
-  const std::optional<std::string> word = a.text("dtype");
-  if (!word || *word == "auto") return std::nullopt;
-  for (const DType type : {DType::f32, DType::bf16, DType::int8, DType::int4})
-    if (*word == name(type)) return type;
-  refuse({.what = text("\"", *word, "\" is not a type"), .where = "--dtype",
-          .next = "choose f32, bf16, int8 or int4, or leave it out to keep what the file has"});
-}
-
 struct Totals {
   std::int64_t bytes_in = 0, bytes_out = 0;
   std::map<std::string, std::int64_t> types;    // "Q4_1->int4_min"
@@ -89,14 +80,14 @@ po::options_description convert_options() {
     ("in", po::value<std::string>()->value_name("IN"), "the model to read: a GGUF file or a Hugging Face folder")
     ("out", po::value<std::string>()->value_name("OUT.h5"), "the model file to write")
     ("dtype", po::value<std::string>()->value_name("TYPE"),
-     "of the matrices: f32 (exact), bf16, int8, int4; without it, what the file has");
+     "of the matrices: auto (what the file has), f32 (exact), bf16, int8, int4");
   return o.add(common_options());
 }
 
 int run_convert(const Arguments& a, const Console& console) {
   constexpr const char* usage = "write tsrun convert IN OUT.h5";
   const std::string in = a.required("in", usage), out = a.required("out", usage);
-  const std::optional<DType> asked = asked_type(a);
+  const std::optional<DType> asked = weights_option(a);
   std::error_code ignored;
   if (std::filesystem::equivalent(in, out, ignored))
     refuse({.what = "input and output are the same file", .where = out, .next = "choose another output"});

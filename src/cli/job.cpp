@@ -100,9 +100,8 @@ std::string Job::text_from_rank_0(const char* phase, const std::function<std::st
 Plan Job::plan(const Arguments& arguments, const RunWork& work, const Json& recorded) {
   constexpr std::int64_t default_batch = 64;
   Plan plan;
-  if (const std::string word = arguments.text("dtype", "auto"); word != "auto")
-    plan.weights = type_named(word, "dtype", {DType::f32, DType::bf16, DType::int8, DType::int4});
-  plan.kv = type_named(arguments.text("kv-dtype", "bf16"), "kv-dtype", {DType::f32, DType::bf16, DType::int8});
+  plan.weights = weights_option(arguments);
+  plan.kv = cache_option(arguments);
   const std::int64_t wanted = std::min(std::max<std::int64_t>(1, work.sequences), default_batch);
   plan.sequences = work.slots ? *work.slots : arguments.integer("batch", wanted, 1);
   const std::int64_t needed = work.longest + work.grow;

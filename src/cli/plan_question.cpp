@@ -134,7 +134,7 @@ PlanQuestion plan_question(const Arguments& a) {
   choices.layouts = named_layouts();
   for (const std::string& word : words_of(a.text("dtype", "bf16")))
     choices.weights.push_back(type_named(word, "dtype", {DType::bf16, DType::int8, DType::int4, DType::f32}));
-  choices.kv = type_named(a.text("kv-dtype", "bf16"), "kv-dtype", {DType::f32, DType::bf16, DType::int8});
+  choices.kv = cache_option(a);
   q.question.settled = layouts_option(a);
   q.objective = objective_option(a);
   if (a.has("kv-fraction")) q.kv_fraction = a.real("kv-fraction", 0, 1e-6, 1);

@@ -86,7 +86,8 @@ TEST_CASE("options that are wrong, unknown or not built yet") {
   refused(generate("-p hello -n 99999999999999999999"), 2, {"n-predict"});
   refused(generate("-p hello --temp warm"), 2, {"--temp", "warm"});
   refused(generate("-p hello --temp nan"), 2, {"--temp"});
-  refused(generate("-p hello --dtype int3"), 2, {"int3", "not a type", "int4"});
+  refused(generate("-p hello --dtype int3"), 2, {"int3", "not a type", "auto f32 bf16 int8 int4"});
+  refused("convert a b --dtype int3", 2, {"int3", "auto f32 bf16 int8 int4"}, {0});
   refused(generate("-p hello --chip tpu_v5"), 2, {"tpu_v5", "nearest tpu_v4"});
   refused(generate("-p hello --frobnicate"), 2, {"frobnicate"});
   refused("score -m " + demo + " -f " + demo + " --batch 8", 2, {"--batch"});  // it takes one text after the other
