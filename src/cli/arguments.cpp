@@ -56,6 +56,15 @@ po::options_description model_options(const std::string& limited) {
   return o;
 }
 
+std::vector<std::string> words_of(const std::string& list) {
+  std::vector<std::string> words;
+  for (std::size_t at = 0, end = 0; end != std::string::npos; at = end + 1) {
+    end = list.find(',', at);
+    words.push_back(list.substr(at, end == std::string::npos ? end : end - at));
+  }
+  return words;
+}
+
 double timeout_option(const Arguments& a) { return a.real("timeout", 600, 0.001, 1e9); }
 
 std::optional<DType> weights_option(const Arguments& a) {

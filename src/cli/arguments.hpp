@@ -26,6 +26,9 @@ po::options_description model_options(const std::string& limited);
 DType type_named(const std::string& word, const char* option, std::initializer_list<DType> types,
                  const std::vector<std::string>& others = {});
 
+// "a", "b" of "a,b": what stands between commas, with nothing between two as an empty word.
+std::vector<std::string> words_of(const std::string& list);
+
 class Arguments;
 // Seconds that --timeout lets a rank wait for another.
 double timeout_option(const Arguments& arguments);

@@ -14,18 +14,14 @@ namespace {
 
 // "1,8,64"
 std::vector<std::int64_t> numbers(const Arguments& a, const char* option, const char* otherwise, std::int64_t least) {
-  const std::string words = a.text(option, otherwise);
   std::vector<std::int64_t> list;
-  for (std::size_t at = 0; at <= words.size();) {
-    const std::size_t end = std::min(words.find(',', at), words.size());
-    const std::string word = words.substr(at, end - at);
+  for (const std::string& word : words_of(a.text(option, otherwise))) {
     const bool whole = !word.empty() && word.size() < 10 && word.find_first_not_of("0123456789") == std::string::npos;
     if (!whole || std::stoll(word) < least)
       refuse({.what = text("\"", word, "\" is not a value for it"),
               .where = text("--", option),
               .next = text("give whole numbers of at least ", least, ", separated by commas")});
     list.push_back(std::stoll(word));
-    at = end + 1;
   }
   return list;
 }

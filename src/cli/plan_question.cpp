@@ -12,15 +12,6 @@ namespace {
 
 constexpr std::int64_t most_chips = 512, most_sequences = 1 << 20, most_positions = 1 << 26, most_tokens = 1LL << 36;
 
-std::vector<std::string> words_of(const std::string& list) {
-  std::vector<std::string> words;
-  for (std::size_t at = 0, end = 0; end != std::string::npos; at = end + 1) {
-    end = list.find(',', at);
-    words.push_back(list.substr(at, end == std::string::npos ? end : end - at));
-  }
-  return words;
-}
-
 void add_works(const Arguments& a, PlanQuestion& q) {
   const std::string phase = a.text("phase", "both");
   if (phase != "prefill" && phase != "decode" && phase != "both")

@@ -10,10 +10,6 @@
 namespace tsrun::cli {
 namespace {
 
-bool ends_with(const std::string& text, const std::string& end) {
-  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
-}
-
 void require_consistent_options(const Arguments& a) {
   if (a.has("system") && !a.flag("chat"))
     refuse({.what = "a system message needs a conversation",
@@ -63,17 +59,16 @@ std::string read_file(const std::string& path) {
 
 Ids parse_ids(const std::string& list, const std::string& where) {
   Ids ids;
-  const char* at = list.data();
-  const char* const end = list.data() + list.size();
-  while (at != end) {
+  if (list.empty()) return ids;
+  for (const std::string& word : words_of(list)) {
     std::int32_t id = 0;
-    const auto [next, error] = std::from_chars(at, end, id);
-    if (error != std::errc() || (next != end && *next != ',') || (next != end && next + 1 == end))
+    const char* const end = word.data() + word.size();
+    const auto [next, error] = std::from_chars(word.data(), end, id);
+    if (error != std::errc() || next != end)
       refuse({.what = text("\"", list, "\" is not a list of ids"),
               .where = where,
               .next = "write whole numbers with commas: 1,2,3"});
     ids.push_back(id);
-    at = next == end ? end : next + 1;
   }
   return ids;
 }
@@ -105,7 +100,7 @@ std::vector<Prompt> read_prompts(const Arguments& arguments, const Job& job) {
   for (const std::string& words : arguments.list("prompt")) prompts.push_back(reader.words("", words, "-p"));
   if (const auto path = arguments.text("file")) {
     const std::string all = read_file(*path);
-    if (!ends_with(*path, ".jsonl")) prompts.push_back(reader.words("", all, *path));
+    if (!path->ends_with(".jsonl")) prompts.push_back(reader.words("", all, *path));
     else for (const PromptLine& line : parse_prompt_lines(all, *path)) prompts.push_back(reader.line(line));
   }
   if (prompts.empty())
