@@ -74,7 +74,7 @@ po::options_description plan_options() {
     ("schedules", po::value<std::string>()->value_name("chip|any|NAME"), "as the chip's software has them (default), free, or one for all")
     ("wrap", po::value<std::string>()->value_name("auto|all|none"), "whether the ends of an axis are joined (auto: the chip's rule)")
     ("kv-fraction", po::value<std::string>()->value_name("F"), "longest context for a cache of this share of memory (what is left)")
-    ("top", po::value<std::string>()->value_name("K"), "candidates listed (10; all in JSON)")
+    ("top", po::value<std::string>()->value_name("K"), "candidates listed of each phase (10; in JSON all, unless given)")
     ("explain", po::bool_switch(), "print the chosen programs with bytes and predicted times")
     ("sweep", po::value<std::vector<std::string>>()->value_name("batch=1..1024|chips=8..256"), "go through these by doubling; may be given twice")
     ("pareto", po::value<std::string>()->value_name("FILE.csv|.svg|.html"), "write latency against cost of what was swept");
