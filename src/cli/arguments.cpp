@@ -90,7 +90,8 @@ DType type_named(const std::string& word, const char* option, std::initializer_l
 }
 
 Arguments::Arguments(const std::string& command, const std::vector<std::string>& words,
-                     const po::options_description& options, const std::vector<std::string>& places) {
+                     const po::options_description& options, const std::vector<std::string>& places)
+    : places_(places) {
   po::positional_options_description order;
   for (const std::string& place : places) order.add(place.c_str(), 1);
   try {
@@ -110,8 +111,9 @@ std::optional<std::string> Arguments::text(const char* name) const {
 
 std::string Arguments::required(const char* name, const char* next) const {
   const std::optional<std::string> value = text(name);
-  if (!value || value->empty()) refuse({.what = "it is missing", .where = name, .next = next});
-  return *value;
+  if (value && !value->empty()) return *value;
+  const bool is_place = std::find(places_.begin(), places_.end(), name) != places_.end();
+  refuse({.what = "it is missing", .where = tsrun::text(is_place ? "" : "--", name), .next = next});
 }
 
 std::vector<std::string> Arguments::list(const char* name) const {

@@ -47,6 +47,7 @@ class Arguments {
   bool flag(const char* name) const { return has(name) && values_[name].as<bool>(); }
   std::optional<std::string> text(const char* name) const;
   std::string text(const char* name, const std::string& otherwise) const { return text(name).value_or(otherwise); }
+  // Refuses where it is missing, with the next step.
   std::string required(const char* name, const char* next) const;
   std::vector<std::string> list(const char* name) const;
   // Refuse a number that is not one, or out of range.
@@ -56,6 +57,7 @@ class Arguments {
 
  private:
   po::variables_map values_;
+  std::vector<std::string> places_;
 };
 
 }  // namespace tsrun::cli

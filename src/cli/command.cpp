@@ -75,7 +75,6 @@ const Command& command_of(const std::vector<std::string>& words) {
   std::vector<std::string> known;
   for (const Command& c : commands) known.emplace_back(c.name);
   refuse({.what = text("\"", name, "\" is ", later ? "not built yet" : "not a command"),
-          .where = "tsrun",
           .next = "choose one of: " + join(known, " ")});
 }
 

@@ -94,9 +94,10 @@ TEST_CASE("options that are wrong, unknown or not built yet") {
   refused(generate("-p hello --timeout abc"), 2, {"--timeout", "abc"});
   for (const std::string alone : {"inspect x.h5", "convert a b", "plan", "validate"})
     refused(alone + " --timeout abc", 2, {"--timeout", "abc"}, {0});
-  refused("simulate", 2, {"simulate", "not built"});
-  refused("frobnicate", 2, {"frobnicate"});
-  refused("generate -p hello", 2, {"model"});
+  refused("simulate", 2, {"tsrun: \"simulate\" is not built yet"});
+  refused("frobnicate", 2, {"tsrun: \"frobnicate\" is not a command"});
+  refused("generate -p hello", 2, {"tsrun: --model: it is missing"});
+  refused("inspect", 2, {"tsrun: file: it is missing"}, {0});
   refused("convert a b", 2, {"one rank"}, {4});
 }
 
