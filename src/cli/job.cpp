@@ -106,15 +106,17 @@ Plan Job::plan(const Arguments& arguments, const RunWork& work, const Json& reco
   plan.sequences = work.slots ? *work.slots : arguments.integer("batch", wanted, 1);
   const std::int64_t needed = work.longest + work.grow;
   plan.context = arguments.integer("ctx-size", std::max<std::int64_t>(1, needed), 1);
-  if (needed > config().context || needed > plan.context)
-    refuse({.what = needed > config().context ? "prompt and new tokens together are longer than the model's context"
-                                              : "prompt and new tokens together are longer than --ctx-size",
-            .where = needed > config().context ? file_->path() : "--ctx-size",
+  const bool beyond_model = needed > config().context;
+  if (beyond_model || needed > plan.context)
+    refuse({.what = text("prompt and new tokens together are longer than ",
+                         beyond_model ? "the model's context" : "--ctx-size"),
+            .where = beyond_model ? file_->path() : "--ctx-size",
             .numbers = {{"longest prompt", work.longest},
                         {"new tokens", work.grow},
                         {"model's context", config().context},
                         {"ctx-size", plan.context}},
-            .next = "shorten the prompt, or lower -n"});
+            .next = beyond_model ? "shorten the prompt, or lower -n"
+                                 : "raise --ctx-size, shorten the prompt, or lower -n"});
   plan.chunk = std::min(arguments.integer("prefill-chunk", 512, 1), plan.context);
 
   decision_ = from_wire(text_from_rank_0("choosing the layouts", [&] {

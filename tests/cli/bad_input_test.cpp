@@ -58,7 +58,7 @@ TEST_CASE("invalid UTF-8 is refused by a tokenizer of characters") {
 
 TEST_CASE("contexts, meshes and layouts that cannot be") {
   refused(generate("-p hello -n 100000"), 2, {"context", "100000", "1024"});
-  refused(generate("-p hello -n 10 -c 5"), 2, {"ctx-size"});
+  refused(generate("-p hello -n 10 -c 5"), 2, {"longer than --ctx-size", "raise --ctx-size"});
   refused(generate("-p hello --mesh 3x5x7"), 2, {"3x5x7", "105"});
   refused(generate("-p hello --mesh 2x2"), 2, {"2x2", "--mesh"});
   refused(generate("-p hello --layout wg_yz/batch"), 2, {"wg_yz", "nearest is wg_xy,", "order x, y, z"});
