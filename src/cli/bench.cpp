@@ -1,6 +1,7 @@
 // tsrun bench: speed of prefill and decode, beside what the machine can do in the same sitting.
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <iostream>
 
 #include "bench_runs.hpp"
@@ -29,7 +30,14 @@ std::vector<std::int64_t> numbers(const Arguments& a, const char* option, const 
 // A file with weights, or made-up ones for a configuration.
 std::unique_ptr<ModelFile> open_model(const Arguments& a) {
   const std::string given = a.required("model", "give the model file with -m FILE.h5, or a name with --random-weights");
-  if (!a.flag("random-weights")) return std::make_unique<ModelFile>(given);
+  if (!a.flag("random-weights")) {
+    std::error_code ignored;
+    if (!std::filesystem::is_regular_file(given, ignored))
+      refuse({.what = "this is no model file",
+              .where = given,
+              .next = "make one with `tsrun convert`, or add --random-weights for a model by name or a folder"});
+    return std::make_unique<ModelFile>(given);
+  }
   return ModelFile::made_up(config_named(given), weights_option(a).value_or(DType::bf16));
 }
 

@@ -78,7 +78,7 @@ std::unique_ptr<const Bytes> open_bytes(const std::string& path) {
   const bool known = ::fstat(descriptor, &about) == 0;
   if (!known || !S_ISREG(about.st_mode)) {
     ::close(descriptor);
-    refuse({.what = "not a regular file", .where = path, .next = "give the path of one GGUF file"});
+    refuse({.what = "not a regular file", .where = path, .next = "give the path of a file"});
   }
   return std::make_unique<File>(path, descriptor, static_cast<std::uint64_t>(about.st_size));
 }

@@ -27,16 +27,19 @@ constexpr std::uint64_t most_outside = std::uint64_t{1} << 30;
 
 constexpr const char* convert_it = "tsrun reads its own model files: make one with `tsrun convert`";
 constexpr const char* get_it_again = "copy or convert the file again";
+constexpr const char* convert_folder = "a Hugging Face folder is converted first: `tsrun convert FOLDER OUT.h5`";
+constexpr const char* check_path = "check the path and its rights, or make a model file with `tsrun convert`";
 
 Disk open_regular(const std::string& path, std::uint64_t& bytes) {
   // Not to wait for a writer, should this be a pipe.
   const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (descriptor < 0) refuse_file(path, text("cannot open the model file: ", system_words(errno)));
+  if (descriptor < 0) refuse_file(path, text("cannot open the model file: ", system_words(errno)), {}, check_path);
   Disk disk(descriptor);
   struct stat found {};
-  if (fstat(descriptor, &found) != 0) refuse_file(path, text("cannot look at the file: ", system_words(errno)));
-  if (S_ISDIR(found.st_mode)) refuse_file(path, "this is a folder, not a model file");
-  if (!S_ISREG(found.st_mode)) refuse_file(path, "this is not a regular file");
+  if (fstat(descriptor, &found) != 0)
+    refuse_file(path, text("cannot look at the file: ", system_words(errno)), {}, check_path);
+  if (S_ISDIR(found.st_mode)) refuse_file(path, "this is a folder, not a model file", {}, convert_folder);
+  if (!S_ISREG(found.st_mode)) refuse_file(path, "this is not a regular file", {}, "give the path of a model file");
   bytes = static_cast<std::uint64_t>(found.st_size);
   return disk;
 }
@@ -74,7 +77,11 @@ void SealedFile::read(std::uint64_t offset, std::span<std::byte> out, const std:
   const Numbers numbers = {{"at byte", static_cast<std::int64_t>(offset)},
                            {"needed", static_cast<std::int64_t>(out.size())},
                            {"read", static_cast<std::int64_t>(n)}};
-  if (error != 0) broke({.what = text("cannot read: ", system_words(error)), .where = where, .numbers = numbers});
+  if (error != 0)
+    broke({.what = text("cannot read: ", system_words(error)),
+           .where = where,
+           .numbers = numbers,
+           .next = "check the disk, then start again"});
   refuse_file(where, "the file became shorter while it was open", numbers, get_it_again);
 }
 

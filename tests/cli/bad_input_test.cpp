@@ -104,8 +104,8 @@ TEST_CASE("options that are wrong, unknown or not built yet") {
 TEST_CASE("model files that are missing, cut short, or changed by a bit") {
   const Plain plain;
   const std::string whole = slurp(plain.model), arguments = "generate --tokens 1,2 -n 2 -m ";
-  refused(arguments + (plain / "nothing.h5"), 2, {"nothing.h5"});
-  refused(arguments + (plain / ""), 2, {});
+  refused(arguments + (plain / "nothing.h5"), 2, {"nothing.h5", "tsrun convert"});
+  refused(arguments + (plain / ""), 2, {"folder", "tsrun convert FOLDER"});
   plain.write("text.h5", "hello");
   refused(arguments + (plain / "text.h5"), 2, {"text.h5"});
   std::mt19937 random(1);

@@ -139,5 +139,6 @@ TEST_CASE("what cannot be measured is refused by name") {
   refused("-m " + demo + " --output xml", "xml");
   refused("-m " + demo + " --pp 1000000", "context");
   refused("-m no-such-model --random-weights", "no-such-model");
+  refused("-m tinyllama-1.1b", "--random-weights");
   refused("--pp 4", "model");
 }
