@@ -86,9 +86,19 @@ std::vector<std::int64_t> doublings(const std::string& range, std::int64_t most)
 Settled layouts_option(const Arguments& arguments) {
   const std::string words = arguments.text("layout", "auto");
   if (words == "auto") return {};
-  const std::size_t comma = words.find(",decode=");
-  if (words.rfind("prefill=", 0) != 0 || comma == std::string::npos) return {parse_layout(words), parse_layout(words)};
-  return {parse_layout(words.substr(8, comma - 8)), parse_layout(words.substr(comma + 8))};
+  if (words.find('=') == std::string::npos) return {parse_layout(words), parse_layout(words)};
+  Settled settled;
+  for (const std::string& word : words_of(words)) {
+    const std::size_t equals = word.find('=');
+    const std::string phase = word.substr(0, equals);
+    std::optional<Layout>& layout = phase == name(Phase::prefill) ? settled.prefill : settled.decode;
+    if (equals == std::string::npos || layout || (phase != name(Phase::prefill) && phase != name(Phase::decode)))
+      refuse({.what = text("\"", word, "\" does not say the layout of one phase"),
+              .where = "--layout",
+              .next = "write prefill=FFN/ATTENTION,decode=FFN/ATTENTION, or one of the two, or FFN/ATTENTION for both"});
+    layout = parse_layout(word.substr(equals + 1));
+  }
+  return settled;
 }
 
 std::string_view name(Objective objective) {

@@ -11,7 +11,8 @@
 
 namespace tsrun::cli {
 
-// Layouts as `--layout` states them: FFN/ATTENTION, or prefill=..,decode=..; none: auto.
+// Layouts as `--layout` states them: FFN/ATTENTION for both phases, or prefill=.. and decode=.., of which one may be
+// missing; none: auto.
 Settled layouts_option(const Arguments& arguments);
 
 enum class Objective : std::uint8_t { latency, throughput, cost };

@@ -66,6 +66,10 @@ TEST_CASE("contexts, meshes and layouts that cannot be") {
   refused(generate("-p hello --layout ws2d/batch_zyx"), 2, {"nearest is batch,"});
   refused(generate("-p hello --layout wg_w/head"), 2, {"wg_w", "choose one of: ws1d ws2d wg_x wg_xy wg_xyz"});
   refused(generate("-p hello --layout nonsense"), 2, {"nonsense"});
+  refused(generate("-p hello --layout decode=nonsense"), 2, {"\"nonsense\""}, {0});
+  for (const std::string word : {"score=ws1d/head", "ws2d/head"})
+    refused(generate("-p hello --layout decode=ws1d/head," + word), 2, {"\"" + word + "\"", "prefill=FFN/ATTENTION,decode="}, {0});
+  refused(generate("-p hello --layout decode=ws1d/head,decode=ws2d/head"), 2, {"\"decode=ws2d/head\""}, {0});
   refused(generate("-p hello --layout prefill=ws1d/head,decode=ws2d/head --mesh 4x1x1"), 2,
           {"two copies", "ws2d cuts their inputs along x, and ws1d does not", "chips along x 4", "prefill=ws2d/head,decode=ws2d/head"}, {4});
   refused(generate("-p hello --batch 70000 -n 1"), 2, {"--batch", "65536"});

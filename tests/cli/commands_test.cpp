@@ -192,6 +192,13 @@ TEST_CASE("what is left open is chosen by the planner, and a run that is resumed
   const Json stated = generate(base + " --mesh 1x3x2 --layout ws2d/batch", 6);
   CHECK(stated["mesh"] == Json({1, 3, 2}));
   CHECK(stated["plan"]["decode"]["why"] == "asked for");
+  const Json turned = generate(base + " --mesh 2x2x1 --layout decode=ws2d/batch,prefill=wg_x/head", 4);
+  CHECK(turned["plan"]["prefill"]["ffn"] == "wg_x");
+  CHECK(turned["plan"]["decode"]["ffn"] == "ws2d");
+  const Json half = generate(base + " --mesh 2x2x1 --layout decode=ws1d/head", 4);
+  CHECK(half["plan"]["decode"]["ffn"] == "ws1d");
+  CHECK(half["plan"]["decode"]["why"] == "asked for");
+  CHECK(half["plan"]["prefill"]["why"] != "asked for");
   CHECK(run("generate -m " + demo + " -p hello -n 2 --max-latency-ms 0.00001", 2).status == 3);
 
   const Folder folder;
