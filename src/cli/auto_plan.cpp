@@ -34,7 +34,7 @@ std::vector<Work> works_of(const Plan& plan, const RunWork& run) {
 std::string why(const PhaseAnswer& phase) {
   const Candidate& c = *phase.chosen();
   if (phase.contest.settled) return "asked for";
-  std::string words = layout_in_words(c.layout, c.torus) + " Bound by " + bound_in_words(c.cost.all()) + ".";
+  std::string words = why_in_words(c);
   if (const Candidate* const next = phase.next())
     words += text(" Next is ", to_text(next->layout), ": ", human_seconds(next->time_s()), " against ",
                   human_seconds(c.time_s()), phase.choice->is_close() ? ", too close to call." : ".");

@@ -81,8 +81,7 @@ void add_plan(Json& document, const PlanQuestion& q, const Answer& answer, const
     if (phase.choice) {
       document["chosen"][of]["margin"] = phase.next() != nullptr ? Json(phase.choice->margin) : Json();
       document["chosen"][of]["too_close_to_call"] = phase.choice->is_close();
-      document["chosen"][of]["why"] = layout_in_words(phase.chosen()->layout, phase.chosen()->torus) + " Bound by " +
-                                      bound_in_words(phase.chosen()->cost.all()) + ".";
+      document["chosen"][of]["why"] = why_in_words(*phase.chosen());
     }
     std::int64_t listed = 0;
     for (const Candidate& c : phase.contest.candidates) {

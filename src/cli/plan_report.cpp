@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <set>
 
+#include "report_lines.hpp"
 #include "tsrun/core/text.hpp"
 #include "tsrun/cost/volume.hpp"
 #include "tsrun/program/explain.hpp"
@@ -13,20 +14,11 @@
 namespace tsrun::cli {
 namespace {
 
-template <class... Values>
-std::string line(const char* format, Values... values) {
-  std::array<char, 512> out{};
-  std::snprintf(out.data(), out.size(), format, values...);
-  return std::string(out.data()) + "\n";
-}
 std::string percent(double share) {
   std::array<char, 32> out{};
   std::snprintf(out.data(), out.size(), "%.0f %%", 100 * share);
   return out.data();
 }
-std::string bytes(double n) { return human_bytes(n); }
-std::string bytes(std::int64_t n) { return human_bytes(static_cast<double>(n)); }
-
 std::string way(const Candidate& c) { return text(to_text(c.layout), " on ", to_text(c.torus)); }
 
 // Three digits: two times whose difference is told are not rounded to the same.
@@ -48,6 +40,38 @@ std::string work_text(const Work& work) {
                 " new tokens each", work.context > 0 ? text(" on ", work.context, " cached") : "");
   return text("a decode step of ", work.batch, work.batch == 1 ? " sequence" : " sequences", " at context ",
               work.context);
+}
+
+std::string layout_in_words(const Layout& l, const Torus& torus) {
+  const auto over = [&](AxisSet axes) {
+    std::string names;
+    for (const Axis a : all_axes)
+      if (axes.has(a) && torus.size(a) > 1) names += letter(a);
+    return names;
+  };
+  const std::string E = over(l.cut_E()), F = over(l.cut_F()), G = over(l.gathered), N = over(l.batch);
+  std::string out;
+  if (!G.empty()) out = text("Weights are gathered over ", G, " as they are needed and the tokens stay cut over ", G);
+  else if (E.empty()) out = "Weights stay where they are, cut along F: every chip sees whole activations";
+  else
+    out = text("Weights stay where they are, cut along E over ", E, " and along F over ", F.empty() ? "nothing" : F,
+               ": activations are gathered over ", F.empty() ? "nothing" : F, " and summed over ", E);
+  out += N.empty() ? "; attention is cut over heads."
+                   : text("; attention is cut over the sequences along ", N, ", so that a chip reads 1/",
+                          torus.size(l.batch), " of the cache.");
+  return out;
+}
+
+std::string bound_in_words(const StepPrice& p) {
+  switch (bound_of(p)) {
+    case Bound::latency: return "latency: hops and calls, not bytes";
+    case Bound::communication: return "communication: bytes on the links";
+    case Bound::memory:
+      return p.passes_s > p.memory_s - p.passes_s ? "memory: passes over activations"
+                                                  : "memory: reading weights and cache";
+    case Bound::compute: return "compute: multiplying";
+  }
+  return "";
 }
 
 std::string resources_text(const StepPrice& p) {
@@ -149,36 +173,8 @@ std::string command_text(const PlanQuestion& q, const Answer& answer) {
 
 }  // namespace
 
-std::string layout_in_words(const Layout& l, const Torus& torus) {
-  const auto over = [&](AxisSet axes) {
-    std::string names;
-    for (const Axis a : all_axes)
-      if (axes.has(a) && torus.size(a) > 1) names += letter(a);
-    return names;
-  };
-  const std::string E = over(l.cut_E()), F = over(l.cut_F()), G = over(l.gathered), N = over(l.batch);
-  std::string out;
-  if (!G.empty()) out = text("Weights are gathered over ", G, " as they are needed and the tokens stay cut over ", G);
-  else if (E.empty()) out = "Weights stay where they are, cut along F: every chip sees whole activations";
-  else
-    out = text("Weights stay where they are, cut along E over ", E, " and along F over ", F.empty() ? "nothing" : F,
-               ": activations are gathered over ", F.empty() ? "nothing" : F, " and summed over ", E);
-  out += N.empty() ? "; attention is cut over heads."
-                   : text("; attention is cut over the sequences along ", N, ", so that a chip reads 1/",
-                          torus.size(l.batch), " of the cache.");
-  return out;
-}
-
-std::string bound_in_words(const StepPrice& p) {
-  switch (bound_of(p)) {
-    case Bound::latency: return "latency: hops and calls, not bytes";
-    case Bound::communication: return "communication: bytes on the links";
-    case Bound::memory:
-      return p.passes_s > p.memory_s - p.passes_s ? "memory: passes over activations"
-                                                  : "memory: reading weights and cache";
-    case Bound::compute: return "compute: multiplying";
-  }
-  return "";
+std::string why_in_words(const Candidate& c) {
+  return text(layout_in_words(c.layout, c.torus), " Bound by ", bound_in_words(c.cost.all()), ".");
 }
 
 std::string plan_text(const PlanQuestion& q, const Answer& answer, const Flips& flips, std::int64_t top) {

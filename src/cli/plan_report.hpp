@@ -20,8 +20,7 @@ std::string program_text(const PlanQuestion& question, const Answer& answer);
 // "chosen", "candidates" (`top` of each phase; 0: all) and "flips".
 void add_plan(Json& document, const PlanQuestion& question, const Answer& answer, const Flips& flips, std::int64_t top);
 
-// The two or three sentences that a plan is explained with elsewhere.
-std::string layout_in_words(const Layout& layout, const Torus& torus);
-std::string bound_in_words(const StepPrice& cost);
+// Why a layout is as it is, in two or three sentences: what stays where, and what bounds it.
+std::string why_in_words(const Candidate& candidate);
 
 }  // namespace tsrun::cli

@@ -1,9 +1,8 @@
 #include "report.hpp"
 
 #include <algorithm>
-#include <array>
-#include <cstdio>
 
+#include "report_lines.hpp"
 #include "tsrun/core/text.hpp"
 #include "tsrun/cost/price.hpp"
 #include "tsrun/cost/traffic.hpp"
@@ -21,16 +20,6 @@ double percentile(std::vector<double> values, double share) {
 }
 
 double rate(double amount, double seconds) { return seconds > 0 ? amount / seconds : 0; }
-
-template <class... Values>
-std::string line(const char* format, Values... values) {
-  std::array<char, 256> out{};
-  std::snprintf(out.data(), out.size(), format, values...);
-  return std::string(out.data()) + "\n";
-}
-
-std::string bytes(double n) { return human_bytes(n); }
-std::string bytes(std::int64_t n) { return human_bytes(static_cast<double>(n)); }
 
 }  // namespace
 
