@@ -9,8 +9,8 @@
 #include <cstdio>
 #include <cstring>
 
+#include "atomic_file.hpp"
 #include "tsrun/core/text.hpp"
-#include "whole_file.hpp"
 
 namespace tsrun::cli {
 
@@ -32,7 +32,7 @@ void Console::write(const Json& document) const {
     std::fflush(stdout);
     return;
   }
-  write_whole_file(*json_, whole);
+  write_atomically(*json_, whole);
 }
 
 Json envelope(const char* command, const JobFacts& job) {

@@ -7,8 +7,8 @@
 #include <map>
 #include <sstream>
 
+#include "atomic_file.hpp"
 #include "tsrun/core/text.hpp"
-#include "whole_file.hpp"
 
 namespace tsrun::cli {
 namespace {
@@ -203,11 +203,11 @@ void require_picture(const std::string& path) {
 }
 
 void write_pareto(const std::string& path, const PlanQuestion& q, const std::vector<Offer>& all) {
-  if (path.ends_with(".csv")) return write_whole_file(path, csv(all));
-  if (path.ends_with(".html")) return write_whole_file(path, html(q, all));
+  if (path.ends_with(".csv")) return write_atomically(path, csv(all));
+  if (path.ends_with(".html")) return write_atomically(path, html(q, all));
   // One picture a file: of the phase that was asked for last.
   const Phase phase = q.question.works.back().phase;
-  write_whole_file(
+  write_atomically(
       path, Picture(all, phase)
                 .svg(text(q.model, ", ", name(phase), ", ", q.question.choices.chips[0].name, " (model's clock)")));
 }

@@ -8,9 +8,9 @@
 #include "hf_config.hpp"
 #include "json.hpp"
 #include "sentencepiece.hpp"
+#include "small_file.hpp"
 #include "tokenizer_json.hpp"
 #include "tsrun/core/text.hpp"
-#include "whole_file.hpp"
 #include "words.hpp"
 
 namespace tsrun {
@@ -129,7 +129,7 @@ void FolderReader::read_ends() {
 // chat_template.jinja, or in tokenizer_config.json a text or a list of named ones.
 void FolderReader::read_template() {
   if (const auto file = folder_.open("chat_template.jinja")) {
-    data_.chat_template = read_whole(*file, longest_template);
+    data_.chat_template = read_small_file(*file, longest_template);
     if (is_utf8(data_.chat_template)) return;
     refuse({.what = "the chat template is not UTF-8", .where = file->name(), .next = "fetch the folder again"});
   }

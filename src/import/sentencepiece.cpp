@@ -3,8 +3,8 @@
 #include <cmath>
 
 #include "protobuf.hpp"
+#include "small_file.hpp"
 #include "tsrun/core/text.hpp"
-#include "whole_file.hpp"
 #include "words.hpp"
 
 namespace tsrun {
@@ -38,7 +38,7 @@ struct NormalizerSpec {
 
 class Reader {
  public:
-  explicit Reader(const Bytes& file) : where_(file.name()), bytes_(read_whole(file, longest_file)) {}
+  explicit Reader(const Bytes& file) : where_(file.name()), bytes_(read_small_file(file, longest_file)) {}
 
   TokenizerData read() {
     Message model(bytes_, where_);

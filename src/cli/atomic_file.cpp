@@ -1,4 +1,4 @@
-#include "whole_file.hpp"
+#include "atomic_file.hpp"
 
 #include <unistd.h>
 
@@ -11,7 +11,7 @@
 
 namespace tsrun::cli {
 
-void write_whole_file(const std::string& path, const std::string& whole) {
+void write_atomically(const std::string& path, const std::string& whole) {
   const std::string part = text(path, ".", getpid(), ".part");
   std::FILE* const file = std::fopen(part.c_str(), "wb");
   const bool good = file != nullptr && std::fwrite(whole.data(), 1, whole.size(), file) == whole.size();

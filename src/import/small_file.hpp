@@ -9,6 +9,6 @@
 namespace tsrun {
 
 // All of it; refused where it is longer than `longest`.
-std::string read_whole(const Bytes& bytes, std::uint64_t longest);
+std::string read_small_file(const Bytes& bytes, std::uint64_t longest);
 
 }  // namespace tsrun

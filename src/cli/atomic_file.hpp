@@ -5,6 +5,6 @@
 
 namespace tsrun::cli {
 
-void write_whole_file(const std::string& path, const std::string& whole);
+void write_atomically(const std::string& path, const std::string& whole);
 
 }  // namespace tsrun::cli

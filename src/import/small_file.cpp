@@ -1,10 +1,10 @@
-#include "whole_file.hpp"
+#include "small_file.hpp"
 
 #include "words.hpp"
 
 namespace tsrun {
 
-std::string read_whole(const Bytes& bytes, std::uint64_t longest) {
+std::string read_small_file(const Bytes& bytes, std::uint64_t longest) {
   if (bytes.size() > longest)
     refuse({.what = "the file is absurdly long for what it is", .where = bytes.name(),
             .numbers = {{"bytes", number(bytes.size())}, {"longest", number(longest)}},
