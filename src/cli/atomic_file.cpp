@@ -12,7 +12,7 @@
 namespace tsrun::cli {
 
 void write_atomically(const std::string& path, const std::string& whole) {
-  const std::string part = text(path, ".", getpid(), ".part");
+  const std::string part = text(path, ".", getpid(), ".partial");
   std::FILE* const file = std::fopen(part.c_str(), "wb");
   const bool good = file != nullptr && std::fwrite(whole.data(), 1, whole.size(), file) == whole.size();
   if ((file != nullptr && std::fclose(file) != 0) || !good || std::rename(part.c_str(), path.c_str()) != 0) {

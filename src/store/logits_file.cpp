@@ -33,7 +33,7 @@ struct LogitsFile::State {
 
 LogitsFile::LogitsFile(std::string path) : state_(std::make_unique<State>()) {
   h5::be_quiet();
-  state_->part = text(path, ".", getpid(), ".part");
+  state_->part = text(path, ".", getpid(), ".partial");
   state_->path = std::move(path);
   or_broke(state_->path, [&] {
     state_->file =
