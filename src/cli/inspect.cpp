@@ -13,17 +13,6 @@
 namespace tsrun::cli {
 namespace {
 
-std::string_view word(TokenizerKind kind) {
-  switch (kind) {
-    case TokenizerKind::none: return "none";
-    case TokenizerKind::bytes: return "bytes";
-    case TokenizerKind::bpe: return "bpe";
-    case TokenizerKind::sentencepiece: return "sentencepiece";
-    case TokenizerKind::unigram: return "unigram";
-  }
-  return "unknown";
-}
-
 Json shape(const TensorSpec& spec) { return spec.is_vector ? Json{spec.columns} : Json{spec.rows, spec.columns}; }
 
 void print(const ModelFile& file) {

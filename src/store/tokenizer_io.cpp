@@ -26,10 +26,6 @@ namespace {
 
 const std::string place = "/tokenizer";
 
-constexpr std::array<std::pair<TokenizerKind, std::string_view>, 5> kinds = {
-    {{TokenizerKind::none, "none"}, {TokenizerKind::bytes, "bytes"}, {TokenizerKind::bpe, "bpe"},
-     {TokenizerKind::sentencepiece, "sentencepiece"}, {TokenizerKind::unigram, "unigram"}}};
-
 using Kind = TextStep::Kind;
 constexpr std::array<std::pair<Kind, std::string_view>, 7> steps = {
     {{Kind::nfc, "nfc"}, {Kind::prepend, "prepend"}, {Kind::lead, "lead"}, {Kind::lead_first, "lead_first"},
@@ -120,6 +116,9 @@ class TokenizerReader {
   [[noreturn]] void misfit_at(const std::string& name, const char* what, Numbers numbers = {}) const {
     misfit(path_, text(place, "/", name), what, std::move(numbers));
   }
+  [[noreturn]] void misfit_word(const std::string& name, const std::string& word) const {
+    misfit_at(name, "there is a word that this tsrun does not know", {{"word", word}});
+  }
 
  private:
   static constexpr std::int64_t longest_list = std::int64_t{1} << 30;  // bytes
@@ -132,7 +131,7 @@ template <class Table>
 auto value_of(const Table& table, const std::string& word, const std::string& name, const TokenizerReader& reader) {
   for (const auto& [value, known] : table)
     if (word == known) return value;
-  reader.misfit_at(name, "there is a word that this tsrun does not know", {{"word", word}});
+  reader.misfit_word(name, word);
 }
 
 void put_steps(hid_t group, const std::string& name, const std::vector<TextStep>& list) {
@@ -225,7 +224,7 @@ bool prepares_text(const TokenizerData& t) {
 void write_tokenizer(hid_t file, const TokenizerData& t) {
   check(t.types.size() == t.tokens.size(), "each token has a type");
   const h5::Id group = h5::create_group(file, place);
-  put(group, "kind", word_of(kinds, t.kind));
+  put(group, "kind", word(t.kind));
   put(group, "reason", std::string_view(t.reason));
   put(group, "add_bos", t.add_bos);
   put(group, "add_eos", t.add_eos);
@@ -249,7 +248,7 @@ TokenizerData read_tokenizer(hid_t file, const std::string& path, std::uint64_t 
   TokenizerData t;
   std::string kind;
   attributes.get("kind", kind);
-  t.kind = value_of(kinds, kind, "kind", reader);
+  if (!from_word(kind, t.kind)) reader.misfit_word("kind", kind);
   attributes.get("reason", t.reason);
   attributes.get("add_bos", t.add_bos);
   attributes.get("add_eos", t.add_eos);

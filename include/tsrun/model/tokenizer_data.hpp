@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace tsrun {
@@ -16,6 +17,11 @@ namespace tsrun {
 // have U+2581 for a space; characters without a token fall back to byte tokens. unigram: the same texts, but the most
 // probable division instead of merges.
 enum class TokenizerKind : std::uint8_t { none, bytes, bpe, sentencepiece, unigram };
+// As the file format and reports have it: "bpe".
+std::string_view word(TokenizerKind);
+// False, and nothing changed, if the word names no value.
+bool from_word(std::string_view word, TokenizerKind& out);
+
 enum class TokenType : std::uint8_t { normal, unknown, control, user_defined, unused, byte };  // as in GGUF
 
 // One step in the preparation of a text.
