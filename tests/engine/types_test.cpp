@@ -8,6 +8,7 @@
 
 #include "golden_file.hpp"
 #include "reference/transformer.hpp"
+#include "tsrun/kernels/product.hpp"
 
 using namespace tsrun;
 using namespace tsrun::test;
@@ -40,6 +41,17 @@ ModelConfig parallel() {
   c.rope_dims = 0;
   c.tied = true;
   c.gated = false;
+  return c;
+}
+
+// Every chip has whole units of the columns that move, so that products take and make them in blocks as they move.
+ModelConfig wide() {
+  ModelConfig c = serial();
+  c.layers = 1;
+  c.H = std::max(6, world_size());
+  c.Q = c.rope_dims = block_width_unit;
+  c.E = c.H * block_width_unit;
+  c.F = 2 * c.E;
   return c;
 }
 
@@ -174,6 +186,27 @@ TEST_CASE("every type in every kind of layout is near the reference on its weigh
         }
       }
     }
+}
+
+TEST_CASE("products whose columns lie in blocks as they move are as near the reference") {
+  for (const DType type : {DType::f32, DType::int8, DType::int4_min}) {
+    CAPTURE(name(type));
+    const SharedFile file("wide", [&](const std::string& path) {
+      write_model(path, wide(), [type](const TensorSpec&) { return type; });
+    });
+    const std::vector<float> wanted = reference_logits(reference_of(*file), {ids.begin(), ids.end()});
+    for (const Torus& torus : tori()) {
+      const Mesh mesh(torus, 60);
+      for (const char* layout : {"ws1d/head", "ws2d/batch"}) {
+        CAPTURE(layout);
+        Engine engine(*file, plan_as_stored(file, torus, layout), mesh);
+        const std::vector<float> logits = logits_of(engine, ids);
+        if (is_exact(type)) CHECK_NEAR(logits, wanted, 1e-4);
+        CHECK(root_mean_square(logits, wanted) / deviation_of(wanted) < quantized_share);
+        for (const TrafficRow& row : engine.traffic()) CHECK(row.bytes == row.predicted_bytes);
+      }
+    }
+  }
 }
 
 TEST_CASE("weights that are quantised as they are loaded are those that convert would have stored, to the bit") {
