@@ -286,14 +286,20 @@ TEST_CASE("activations and sums in blocks of columns have the bits of those side
     const auto bytes = packed(t);
     for (const std::int64_t n : {1, 7, 40}) {
       const auto x = random_activations(n, columns, 20), of_chips = in_blocks(x, n, columns, x_width);
-      const auto wanted = in_blocks(product(level, x, n, view(t, bytes), expected), n, rows, y_width);
+      const auto before = random_activations(n, rows, 21);
       const PackedView w = view(t, bytes);
-      Activations activations(level);
+      Activations side_by_side(level), activations(level);
+      side_by_side.set(x.data(), n, columns, 0, expected);
       activations.set_blocks(of_chips.data(), n, columns, x_width, expected);
-      std::vector<float> y(wanted.size(), -1.0F);
-      const ProductOf one{.blocks = std::span(&w, 1), .y = y.data(), .y_width = y_width};
-      multiply(activations, std::span(&one, 1));
-      CHECK(same_bits(y.data(), wanted.data(), n * rows));
+      for (const bool onto : {false, true}) {
+        std::vector<float> wanted = before, whole(before.size()), y = in_blocks(before, n, rows, y_width);
+        multiply(side_by_side, w, wanted.data(), rows, onto);
+        const ProductOf both[] = {{.blocks = std::span(&w, 1), .y = y.data(), .onto = onto, .y_width = y_width},
+                                  {.blocks = std::span(&w, 1), .y = whole.data()}};
+        multiply(activations, both);
+        CHECK(same_bits(y.data(), in_blocks(wanted, n, rows, y_width).data(), n * rows));
+        if (!onto) CHECK(same_bits(whole.data(), wanted.data(), n * rows));
+      }
     }
     const PackedView w = view(t, bytes);
     Activations activations(level);
