@@ -60,6 +60,7 @@ struct Measured {
   std::string why_prefill, why_decode;
   LoadFacts load;
   std::vector<BenchRow> rows;
+  std::string program;  // for --explain
   double seconds() const {
     double all = 0;
     for (const BenchRow& row : rows) all += row.mean_s();
@@ -70,6 +71,7 @@ struct Measured {
 struct Sitting {
   const Job& job;
   Chip chip;  // whose costs predict
+  bool explains;
   BenchLimits limits;
   std::vector<Measured> plans;  // the chosen one first
   // Time of the chosen plan / least time - 1, over all tests; nothing where nothing was compared.
@@ -188,6 +190,9 @@ void print(bool csv, const Sitting& s) {
   if (!csv && s.regret())
     std::printf("\nregret %.1f %%: what the planner's choice, the first, takes longer than the fastest measured\n",
                 100 * *s.regret());
+  if (!csv)
+    for (const Measured& m : s.plans)
+      if (s.explains) std::printf("\n%s", m.program.c_str());
   std::fflush(stdout);
 }
 
@@ -220,6 +225,7 @@ void measure(Sitting& s, Measured m, const std::vector<BenchTest>& tests, int re
     m.rows.push_back(bench.measure(test, repetitions));
     progress.at(static_cast<double>(m.rows.size()) / static_cast<double>(tests.size()), name(test));
   }
+  if (s.explains) m.program = explain_run(engine, gather_facts(engine, mesh), s.chip);
   s.plans.push_back(std::move(m));
 }
 
@@ -254,13 +260,13 @@ int run_bench(const Arguments& a, const Console& console, const MpiSession& sess
   const RunWork work = work_of(tests);
   Plan plan = job.plan(a, work);
   plan.widest = Output::greedy;
-  Sitting sitting{job, chips_of_run(a)[0], {}, {}};
+  Sitting sitting{job, chips_of_run(a)[0], a.flag("explain"), {}, {}};
   Progress progress(console.reports(), "bench");
-  measure(sitting, {plan, job.decision().why_prefill, job.decision().why_decode, {}, {}}, tests, repetitions, console,
+  measure(sitting, {plan, job.decision().why_prefill, job.decision().why_decode, {}, {}, {}}, tests, repetitions, console,
           progress);
   if (compared > 0)
     for (const Plan& other : job.fastest(a, plan, work, compared))
-      measure(sitting, {other, "compared", "compared", {}, {}}, tests, repetitions, console, progress);
+      measure(sitting, {other, "compared", "compared", {}, {}, {}}, tests, repetitions, console, progress);
   const bool as_json = output == "json";
   if (console.prints() && !as_json) print(output == "csv", sitting);
   if (!console.json_wanted() && !(console.prints() && as_json)) return 0;
