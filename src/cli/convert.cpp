@@ -40,7 +40,7 @@ TensorRows read_slab(const ModelSource& source, std::size_t i, std::int64_t firs
 
 struct Totals {
   std::int64_t bytes_in = 0, bytes_out = 0;
-  std::map<std::string, std::int64_t> types;    // "Q4_1->int4_min"
+  std::map<std::string, std::int64_t> types;    // "Q4_1->int4"
   std::map<std::string, std::int64_t> rounded;  // source type -> tensors that became bf16 unasked
 };
 
@@ -66,7 +66,8 @@ bool copy_tensors(const ModelSource& source, ModelWriter& writer, std::optional<
     writer.end();
     totals.bytes_in += static_cast<std::int64_t>(t.bytes);
     totals.bytes_out += bytes_of(type, t.spec.rows, t.spec.columns);
-    ++totals.types[text(t.source_type, "->", name(type))];
+    // With minimum or without, it is what --dtype int4 asks for; inspect tells them apart.
+    ++totals.types[text(t.source_type, "->", name(type == DType::int4_min ? DType::int4 : type))];
     if (type == DType::bf16 && asked != DType::bf16 && t.source_type != "BF16") ++totals.rounded[t.source_type];
   }
   return true;

@@ -20,7 +20,10 @@ struct Model : Folder {
       MESSAGE("skipped: TSRUN_TEST_MODELS names no folder with smollm2.gguf");
       return;
     }
-    const Ended converted = run("convert " + std::string(folder) + "/smollm2.gguf " + file + " --dtype f32");
+    const std::string source = std::string(folder) + "/smollm2.gguf ";
+    const Json as_it_is = json_of(run("convert " + source + (*this / "smollm2.h5") + " --quiet --json -"));
+    CHECK(as_it_is["types"] == Json{{"F32->f32", 61}, {"Q4_1->int4", 210}, {"Q8_0->int8", 1}});
+    const Ended converted = run("convert " + source + file + " --dtype f32");
     REQUIRE_MESSAGE(converted.status == 0, converted.err);
   }
 };
