@@ -161,7 +161,7 @@ std::vector<Decision> fastest_runs(const Arguments& arguments, const ModelFile& 
 
 PrefillPass prefill_pass(const Plan& plan, std::int64_t sequences, std::int64_t tokens) {
   const std::int64_t length = std::min(tokens, plan.chunk);
-  return {std::clamp<std::int64_t>(plan.pass_tokens / length, 1, sequences), length};
+  return {std::min(plan.prefill_rows(length), sequences), length};
 }
 
 double predicted_pass_s(const ModelFile& file, const Plan& plan, Chip chip, const PassShape& shape) {

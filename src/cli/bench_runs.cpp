@@ -74,7 +74,7 @@ void Bench::prefill(std::int64_t batch, std::int64_t first, std::int64_t tokens)
   const Plan& plan = engine_.plan();
   std::vector<std::int64_t> left(static_cast<std::size_t>(batch), tokens);
   while (true) {
-    const std::vector<std::int64_t> share = next_pass(left, plan.chunk, plan.pass_tokens, engine_.most_prefill_rows());
+    const std::vector<std::int64_t> share = next_pass(left, plan, engine_.most_prefill_rows());
     std::vector<PassInput> rows;
     bool some_end = false;
     std::int64_t context = 0;

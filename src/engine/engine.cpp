@@ -20,8 +20,7 @@ constexpr std::int64_t library_reserve = 32 << 20;
 
 Program largest_pass(const ModelConfig& config, const Plan& plan, Phase phase) {
   const std::int64_t L = phase == Phase::decode ? 1 : std::min(plan.chunk, plan.context);
-  const std::int64_t B =
-      phase == Phase::decode ? plan.sequences : std::clamp<std::int64_t>(plan.pass_tokens / L, 1, plan.sequences);
+  const std::int64_t B = phase == Phase::decode ? plan.sequences : plan.prefill_rows(L);
   return lower(config, plan.torus, phase == Phase::decode ? plan.decode : plan.prefill,
                PassShape::uniform(phase, B, L, plan.context - L, plan.widest, plan.candidates), plan.schedules);
 }
@@ -163,7 +162,7 @@ Memory predict_memory(const ModelFile& file, const Plan& asked, const HostRanks&
   const ModelConfig& config = file.config();
   const auto held = [&](const WeightUse& use) { return held_type(file.tensor(use.weight, use.layer), plan.weights); };
   const KvCut decode = kv_cut(config, plan.torus, plan.decode, plan.sequences);
-  const KvCut prefill = kv_cut(config, plan.torus, plan.prefill, plan.prefill_rows());
+  const KvCut prefill = kv_cut(config, plan.torus, plan.prefill, plan.prefill_rows(plan.chunk));
   const auto cache_bytes = [&](const KvCut& cut) {
     return kv_bytes(config, cut, plan.kv, plan.context - plan.prefix) +
            kv_bytes(config, everywhere(cut), plan.kv, plan.prefix);
@@ -208,12 +207,12 @@ void Engine::load(const ModelFile& file, const HostRanks& host, const LoadProgre
 
 void Engine::make_caches() {
   const KvCut decode = kv_cut(config_, plan_.torus, plan_.decode, plan_.sequences);
-  const KvCut prefill = kv_cut(config_, plan_.torus, plan_.prefill, plan_.prefill_rows());
+  const KvCut prefill = kv_cut(config_, plan_.torus, plan_.prefill, plan_.prefill_rows(plan_.chunk));
   const std::int64_t positions = plan_.context - plan_.prefix;
   cache_ = std::make_unique<KvCache>(decode, mesh_.coord(), plan_.kv, config_, positions);
   if (!prefill.same_cut(decode)) {
     lanes_ = std::make_unique<KvCache>(prefill, mesh_.coord(), plan_.kv, config_, positions);
-    lane_of_.resize(static_cast<std::size_t>(plan_.prefill_rows()));
+    lane_of_.resize(static_cast<std::size_t>(plan_.prefill_rows(plan_.chunk)));
   }
 }
 

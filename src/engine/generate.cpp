@@ -86,7 +86,7 @@ class Batch {
     std::vector<std::int64_t> left;
     for (const Slot& slot : slots_) left.push_back(is_decoding(slot) ? 0 : remaining(slot));
     const Plan& plan = engine_.plan();
-    const std::vector<std::int64_t> share = next_pass(left, plan.chunk, plan.pass_tokens, engine_.most_prefill_rows());
+    const std::vector<std::int64_t> share = next_pass(left, plan, engine_.most_prefill_rows());
     std::vector<std::size_t> who;
     bool any_whole = false;
     for (std::size_t s = 0; s < slots_.size(); ++s)
@@ -171,8 +171,8 @@ std::string_view name(Finish finish) {
   return finish == Finish::length ? "length" : finish == Finish::eos ? "eos" : "stop";
 }
 
-std::vector<std::int64_t> next_pass(const std::vector<std::int64_t>& remaining, std::int64_t chunk,
-                                    std::int64_t pass_tokens, std::int64_t most_rows) {
+std::vector<std::int64_t> next_pass(const std::vector<std::int64_t>& remaining, const Plan& plan,
+                                    std::int64_t most_rows) {
   // Longer sequences first: of those that fit, the widest pass that is at least three quarters full.
   std::vector<std::size_t> order;
   for (std::size_t i = 0; i < remaining.size(); ++i)
@@ -181,8 +181,8 @@ std::vector<std::int64_t> next_pass(const std::vector<std::int64_t>& remaining, 
                    [&](std::size_t a, std::size_t b) { return remaining[a] > remaining[b]; });
   std::vector<std::int64_t> share(remaining.size());
   if (order.empty()) return share;
-  const std::int64_t L = std::min(chunk, remaining[order[0]]);
-  const std::int64_t most = std::clamp<std::int64_t>(pass_tokens / L, 1, most_rows);
+  const std::int64_t L = std::min(plan.chunk, remaining[order[0]]);
+  const std::int64_t most = std::min(plan.prefill_rows(L), most_rows);
   std::int64_t filled = 0, rows = 0;
   for (const std::size_t i : order) {
     const std::int64_t tokens = std::min(L, remaining[i]);

@@ -185,10 +185,14 @@ TEST_CASE("the random number depends on seed, sequence and position, and on noth
 TEST_CASE("prefill passes take every token once, within their limits, and are at most a quarter padding") {
   std::vector<std::int64_t> left = {5, 1500, 700, 12, 0, 512, 511, 30, 64};
   const std::int64_t all = std::accumulate(left.begin(), left.end(), std::int64_t{0});
+  Plan plan;
+  plan.sequences = 64;
+  plan.chunk = 512;
+  plan.pass_tokens = 2048;
   std::int64_t taken = 0;
   int passes = 0;
   for (;; ++passes) {
-    const std::vector<std::int64_t> share = next_pass(left, 512, 2048, 64);
+    const std::vector<std::int64_t> share = next_pass(left, plan, plan.sequences);
     std::int64_t L = 0, rows = 0, tokens = 0;
     for (std::size_t i = 0; i < left.size(); ++i) {
       CHECK(share[i] <= left[i]);
@@ -209,7 +213,11 @@ TEST_CASE("prefill passes take every token once, within their limits, and are at
 }
 
 TEST_CASE("a chunk larger than the pass still goes alone") {
-  CHECK(next_pass({3000, 3000}, 2500, 2048, 64) == std::vector<std::int64_t>{2500, 0});
+  Plan plan;
+  plan.sequences = 64;
+  plan.chunk = 2500;
+  plan.pass_tokens = 2048;
+  CHECK(next_pass({3000, 3000}, plan, plan.sequences) == std::vector<std::int64_t>{2500, 0});
 }
 
 TEST_CASE("prompts share a prefix where it is long enough, and each keeps a token of its own") {

@@ -37,10 +37,10 @@ struct Plan {
   std::int64_t prefix = 0;          // first positions that all sequences share: computed and kept once
   std::int64_t chunk = 512;         // new tokens of a sequence in one prefill pass, at most
   std::int64_t pass_tokens = 2048;  // of all sequences together, at most (a single chunk may exceed it)
-  // Sequences that are prefilled together at most: where prefill cuts attention in another way than decode, each needs
-  // a place of its own in that cut until it moves.
-  std::int64_t prefill_rows() const {
-    return std::clamp<std::int64_t>(pass_tokens / std::max<std::int64_t>(1, chunk), 1, sequences);
+  // Sequences of a prefill pass that takes L new tokens of each, at most. What is priced, what is held and what is run
+  // all ask here.
+  std::int64_t prefill_rows(std::int64_t L) const {
+    return std::clamp<std::int64_t>(pass_tokens / std::max<std::int64_t>(1, L), 1, sequences);
   }
   Output widest = Output::logits;  // the output that takes the most memory of those that will be asked for
   std::int64_t candidates = 0;     // where that is Output::candidates: how many of each chip
@@ -71,7 +71,7 @@ class Engine {
   PassResult forward(Phase phase, std::span<const PassInput> rows, Output output, std::int64_t candidates = 0);
 
   // Sequences that a prefill pass may have.
-  std::int64_t most_prefill_rows() const { return lanes_ ? plan_.prefill_rows() : plan_.sequences; }
+  std::int64_t most_prefill_rows() const { return lanes_ ? plan_.prefill_rows(plan_.chunk) : plan_.sequences; }
   const ModelConfig& config() const { return config_; }
   const Plan& plan() const { return plan_; }
   const Memory& memory() const { return memory_; }

@@ -51,10 +51,10 @@ Output output_for(const Sampling& sampling, std::int64_t V, int chips);
 std::int64_t shared_prefix(const std::vector<std::vector<std::int32_t>>& prompts);
 
 // New tokens of each sequence in the next prefill pass, given what each still has: as many as possible, so that at most
-// a quarter of the pass is padding, and no more than chunk each, pass_tokens together and most_rows sequences. 0 for
-// those that wait.
-std::vector<std::int64_t> next_pass(const std::vector<std::int64_t>& remaining, std::int64_t chunk,
-                                    std::int64_t pass_tokens, std::int64_t most_rows);
+// a quarter of the pass is padding, and no more than the plan's chunk each, its pass_tokens together and most_rows
+// sequences. 0 for those that wait.
+std::vector<std::int64_t> next_pass(const std::vector<std::int64_t>& remaining, const Plan& plan,
+                                    std::int64_t most_rows);
 
 // Log-probability of every token given those before it; the first of each sequence has none and is left out.
 std::vector<std::vector<float>> score(Engine& engine, const std::vector<std::vector<std::int32_t>>& texts);
