@@ -63,10 +63,6 @@ Mesh::~Mesh() {
   MPI_Comm_free(&comm_);
 }
 
-int Mesh::neighbour(Axis axis, Direction direction, int hops) const {
-  return rank_of(torus_, shifted(torus_, coord_, axis, direction, hops));
-}
-
 std::size_t Mesh::rank_on_host() const {
   const auto here = std::find(ranks_of_host_.begin(), ranks_of_host_.end(), rank_);
   return static_cast<std::size_t>(here - ranks_of_host_.begin());

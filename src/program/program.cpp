@@ -120,12 +120,6 @@ std::int64_t Program::local_elements(ValueId id) const {
   return n;
 }
 
-std::int64_t Program::global_elements(ValueId id) const {
-  std::int64_t n = 1;
-  for (int i = 0; i < value(id).partition.dims(); ++i) n *= value(id).size[static_cast<std::size_t>(i)];
-  return n;
-}
-
 std::vector<WeightUse> stored_weights(const ModelConfig& config, const Layout& layout) {
   std::vector<WeightUse> uses;
   for (const TensorSpec& spec : tensors_of(config)) {

@@ -92,7 +92,6 @@ class Executor {
 
   const std::vector<TrafficRow>& traffic() const { return traffic_; }
   const Seconds& seconds() const { return seconds_; }
-  std::int64_t arena_bytes() const { return static_cast<std::int64_t>(arena_.size() * sizeof(float)); }
 
  private:
   using Links = std::vector<std::pair<Axis, Direction>>;

@@ -1,4 +1,4 @@
-// The ranks of this job as a 3D torus: who I am, who my neighbours are, and how the job ends.
+// The ranks of this job as a 3D torus: who I am, with whom I share a host, and how the job ends.
 //
 // One owner of the communicators; others borrow. The mesh knows nothing of tensors. Every wait for another rank has
 // a deadline: a rank that waits longer than `timeout` ends the whole job and says for what it waited.
@@ -58,7 +58,6 @@ class Mesh {
   int size() const { return torus_.size(); }
   int rank() const { return rank_; }
   const Coord& coord() const { return coord_; }
-  int neighbour(Axis axis, Direction direction, int hops = 1) const;  // its rank
   MPI_Comm comm() const { return comm_; }
 
   int hosts() const { return hosts_; }  // distinct nodes of the job

@@ -190,7 +190,6 @@ struct Program {
   const Value& value(ValueId id) const { return values[static_cast<std::size_t>(id)]; }
   std::int64_t local_size(ValueId id, int dim) const;  // of one dimension on a chip
   std::int64_t local_elements(ValueId id) const;       // on a chip
-  std::int64_t global_elements(ValueId id) const;      // padded, counted once
 };
 
 // Every weight of the model with its stored partition under the layout, in file order. The embedding serves as the
