@@ -213,22 +213,6 @@ void ModelFile::read_span(const TensorSpan& span, std::span<std::byte> out) cons
   s.read(s.streams[found->second][static_cast<std::size_t>(span.part)], span.begin, out);
 }
 
-TensorRows ModelFile::read_rows(const StoredTensor& tensor, std::int64_t first, std::int64_t count) const {
-  check(first >= 0 && count >= 0 && first <= tensor.spec.rows - count, "rows read are rows of the tensor");
-  TensorRows out = TensorRows::zeros(tensor.type, count, tensor.spec.columns);
-  std::vector<std::byte> buffer;
-  for (const TensorSpan& span : spans_of(tensor)) {
-    const std::span<std::byte> wanted = part_bytes(out, static_cast<std::size_t>(span.part));
-    const std::int64_t at = first * tensor.row_bytes(span.part);  // of the first byte that is wanted
-    const std::int64_t begin = std::max(at, span.begin), end = std::min(at + std::ssize(wanted), span.begin + span.bytes);
-    if (begin >= end) continue;
-    buffer.resize(static_cast<std::size_t>(span.bytes));
-    read_span(span, buffer);
-    std::copy_n(buffer.begin() + (begin - span.begin), end - begin, wanted.begin() + (begin - at));
-  }
-  return out;
-}
-
 void ModelFile::verify(const std::function<void(std::int64_t, std::int64_t)>& progress) const {
   std::int64_t done = 0;
   std::int64_t all = 0;

@@ -47,11 +47,6 @@ std::span<const std::byte> part_bytes(const TensorRows& rows, std::size_t i) {
   return std::as_bytes(std::span(i == 1 ? rows.scale : rows.minimum));
 }
 
-std::span<std::byte> part_bytes(TensorRows& rows, std::size_t i) {
-  if (i == 0) return rows.values;
-  return std::as_writable_bytes(std::span(i == 1 ? rows.scale : rows.minimum));
-}
-
 void misfit(const std::string& file, std::string_view object, std::string what, Numbers numbers) {
   for (auto& [name, number] : numbers)
     if (auto* const word = std::get_if<std::string>(&number); word && word->size() > longest_word)

@@ -46,7 +46,6 @@ std::vector<Part> parts_of(const TensorSpec& spec, DType type);
 
 // The bytes of part `i` of these rows.
 std::span<const std::byte> part_bytes(const TensorRows& rows, std::size_t i);
-std::span<std::byte> part_bytes(TensorRows& rows, std::size_t i);
 
 // The file is whole but is not a model as the schema has it (exit 2).
 [[noreturn]] void misfit(const std::string& file, std::string_view object, std::string what, Numbers numbers = {});

@@ -8,6 +8,7 @@
 
 #include "golden_file.hpp"
 #include "reference/transformer.hpp"
+#include "store/read_rows.hpp"
 #include "tsrun/kernels/product.hpp"
 
 using namespace tsrun;
@@ -118,7 +119,7 @@ ReferenceModel reference_of(const ModelFile& file) {
   for (const StoredTensor& t : file.tensors()) {
     std::vector<float>& values = model.tensors[t.spec.path];
     values.resize(static_cast<std::size_t>(t.spec.elements()));
-    decode_rows(file.read_rows(t, 0, t.spec.rows), 0, t.spec.rows, values.data());
+    decode_rows(read_rows(file, t, 0, t.spec.rows), 0, t.spec.rows, values.data());
   }
   return model;
 }

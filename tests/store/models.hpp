@@ -19,6 +19,7 @@
 #include <string>
 #include <vector>
 
+#include "read_rows.hpp"
 #include "tsrun/core/error.hpp"
 #include "tsrun/store/model_file.hpp"
 #include "tsrun/store/writer.hpp"
@@ -202,7 +203,7 @@ inline bool is_unharmed(const ModelFile& file, const ModelConfig& config, const 
   std::size_t position = 0;
   for (const StoredTensor& t : file.tensors()) {
     if (t.type != type_for(t.spec, position++)) return false;
-    if (!same(file.read_rows(t, 0, t.spec.rows), tensor_of(t.spec, t.type))) return false;
+    if (!same(read_rows(file, t, 0, t.spec.rows), tensor_of(t.spec, t.type))) return false;
   }
   return position == tensors_of(config).size();
 }

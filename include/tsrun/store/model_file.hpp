@@ -71,8 +71,6 @@ class ModelFile {
 
   // Into `out`, which is as large. Refuses (exit 2) a damaged span, naming the dataset. For any number of threads.
   void read_span(const TensorSpan& span, std::span<std::byte> out) const;
-  // Rows [first, first + count) in the stored type: the spans that hold them, each read anew.
-  TensorRows read_rows(const StoredTensor& tensor, std::int64_t first, std::int64_t count) const;
 
   // Reads and checks every span of every dataset; refuses at the first damaged one, naming it. What is not tensor
   // data was checked when the file was opened. progress(bytes done, bytes in all) is called now and then.
