@@ -211,19 +211,6 @@ TEST_CASE("the 2D feed-forward is one constant expression") {
   CHECK(out == "BLE_x (partialsum-yz)"_p);
 }
 
-TEST_CASE("an axis of one chip does not count") {
-  CHECK(same_on({2, 1, 2}, "BLE_xyz"_p, "BLE_xz"_p));
-  CHECK(same_on({1, 1, 1}, "B_xLE_zy"_p, "BLE (partialsum-x)"_p));
-  CHECK(same_on({2, 1, 2}, "BLE (partialsum-xy)"_p, "BLE (partialsum-x)"_p));
-  CHECK(same_on({2, 1, 1}, "BLE_xz"_p, "BLE_zx"_p));
-  CHECK_FALSE(same_on({2, 1, 2}, "BLE_xz"_p, "BLE_zx"_p));
-  CHECK_FALSE(same_on({2, 1, 2}, "BLE_xz"_p, "BLE_x"_p));
-  CHECK_FALSE(same_on({2, 1, 2}, "B_xLE"_p, "BLE_x"_p));
-  CHECK_FALSE(same_on({2, 1, 1}, "BLE_x"_p, "BLF_x"_p));
-  CHECK_FALSE(same_on({2, 1, 1}, "BLE"_p, "BL"_p));
-  CHECK_FALSE(same_on({2, 1, 2}, "BLE (partialsum-x)"_p, "BLE (partialsum-z)"_p));
-}
-
 TEST_CASE("the shards of all chips cover a dimension once per replica") {
   for (const Torus& torus : some_tori())
     for (const AxisStack& stack : every_stack()) {

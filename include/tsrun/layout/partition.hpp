@@ -215,9 +215,6 @@ constexpr Partition matmul(const Partition& a, const Partition& b) {
   return out.with_partial(contracted);
 }
 
-// The same partition on this torus: axes of size 1 do not count (they cost nothing and cut nothing).
-bool same_on(const Torus& torus, const Partition& a, const Partition& b);
-
 std::string to_text(const Partition& partition);
 
 // A half-open range of global indices.
