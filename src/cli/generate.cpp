@@ -134,9 +134,7 @@ GenerateOptions engine_options(const Arguments& a, const Job& job, std::int64_t 
   options.n_predict = n_predict;
   options.sampling = sampling_options(a);
   if (!a.flag("ignore-eos"))
-    options.ends = [&ends = job.file().tokenizer().ends](std::int32_t id) {
-      return std::find(ends.begin(), ends.end(), id) != ends.end();
-    };
+    options.ends = [&tokenizer = job.file().tokenizer()](std::int32_t id) { return tokenizer.is_end(id); };
   const std::vector<std::string> stops = a.list("stop");
   if (!stops.empty())
     options.stops = [&job, stops](std::size_t, const Ids& tokens) {

@@ -199,9 +199,4 @@ std::string Tokenizer::decode(const std::vector<std::int32_t>& ids, bool show_sp
   return bytes;
 }
 
-bool Tokenizer::is_end(std::int32_t id) const {
-  const std::vector<std::int32_t>& ends = state_->data.ends;
-  return std::find(ends.begin(), ends.end(), id) != ends.end();
-}
-
 }  // namespace tsrun

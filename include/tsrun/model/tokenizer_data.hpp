@@ -4,6 +4,7 @@
 // tokenizers: added tokens are cut out of it, the rest is normalized, cut into pieces, and each piece becomes ids.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -71,6 +72,7 @@ struct TokenizerData {
   bool fuse_unknown = false;            // neighbouring characters without a token are one unknown token
   bool drop_first_space = false;        // in decoding: the space that stands before every text
   std::string chat_template;            // Jinja, as the model's authors wrote it
+  bool is_end(std::int32_t id) const { return std::find(ends.begin(), ends.end(), id) != ends.end(); }
   friend bool operator==(const TokenizerData&, const TokenizerData&) = default;
 };
 

@@ -36,8 +36,6 @@ class Tokenizer {
   std::string token_bytes(std::int32_t id, bool show_special = false) const;
   std::string decode(const std::vector<std::int32_t>& ids, bool show_special = false) const;
 
-  bool is_end(std::int32_t id) const;  // ends a text
-
  private:
   struct State;
   std::unique_ptr<const State> state_;
