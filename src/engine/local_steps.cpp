@@ -85,9 +85,6 @@ void LocalSteps::run(const Step& step) {
     case Op::likeliest: return likeliest(step);
     case Op::mask_sums: return sum_masks(step);
     case Op::log_probability: return score(step);
-    case Op::all_gather:
-    case Op::reduce_scatter:
-    case Op::all_reduce:
     default: break;
   }
   check(false, "a local step moves nothing");
