@@ -137,7 +137,7 @@ GenerateOptions engine_options(const Arguments& a, const Job& job, std::int64_t 
     options.ends = [&tokenizer = job.file().tokenizer()](std::int32_t id) { return tokenizer.is_end(id); };
   const std::vector<std::string> stops = a.list("stop");
   if (!stops.empty())
-    options.stops = [&job, stops](std::size_t, const Ids& tokens) {
+    options.stops = [&job, stops](const Ids& tokens) {
       const std::string so_far = job.tokenizer().decode(tokens);
       return std::any_of(stops.begin(), stops.end(),
                          [&](const std::string& s) { return so_far.find(s) != std::string::npos; });

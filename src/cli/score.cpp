@@ -32,7 +32,7 @@ void dump_logits(Engine& engine, const std::vector<Ids>& texts, const std::strin
   on_rank_0("opening the logits file", [&] { file = std::make_unique<LogitsFile>(path); });
   for (std::size_t i = 0; i < texts.size(); ++i) {
     on_rank_0("writing logits", [&] { file->begin(i, std::ssize(texts[i]), engine.config().V); });
-    all_logits(engine, texts[i], [&](std::int64_t, const std::vector<float>& part) {
+    all_logits(engine, texts[i], [&](const std::vector<float>& part) {
       on_rank_0("writing logits", [&] { file->append(part); });
     });
   }

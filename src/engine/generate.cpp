@@ -148,7 +148,7 @@ class Batch {
     result.tokens.push_back(id);
     bool finished = true;
     if (options_.ends && options_.ends(id)) result.finish = Finish::eos;
-    else if (options_.stops && options_.stops(sequence, result.tokens)) result.finish = Finish::stop;
+    else if (options_.stops && options_.stops(result.tokens)) result.finish = Finish::stop;
     else finished = std::ssize(result.tokens) >= options_.n_predict;
     if (options_.progress) options_.progress(sequence, result, finished);
     if (finished) slot = {};
@@ -234,13 +234,12 @@ std::vector<std::vector<float>> score(Engine& engine, const std::vector<std::vec
 }
 
 void all_logits(Engine& engine, const std::vector<std::int32_t>& tokens,
-                const std::function<void(std::int64_t, const std::vector<float>&)>& each) {
+                const std::function<void(const std::vector<float>&)>& each) {
   const std::span<const std::int32_t> all(tokens);
   for (std::size_t done = 0; done < all.size();) {
     const std::size_t count = std::min(static_cast<std::size_t>(engine.plan().chunk), all.size() - done);
     const PassInput row{0, static_cast<std::int64_t>(done), all.subspan(done, count)};
-    each(static_cast<std::int64_t>(done),
-         engine.forward(Phase::prefill, std::span(&row, 1), Output::all_logits).logits);
+    each(engine.forward(Phase::prefill, std::span(&row, 1), Output::all_logits).logits);
     done += count;
   }
 }

@@ -70,8 +70,7 @@ inline Plan plan_for(const SharedFile& file, const Torus& torus, const char* lay
 
 inline std::vector<float> logits_of(Engine& engine, const std::vector<std::int32_t>& ids) {
   std::vector<float> all;
-  all_logits(engine, ids,
-             [&all](std::int64_t, const std::vector<float>& part) { all.insert(all.end(), part.begin(), part.end()); });
+  all_logits(engine, ids, [&all](const std::vector<float>& part) { all.insert(all.end(), part.begin(), part.end()); });
   return all;
 }
 

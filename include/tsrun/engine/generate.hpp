@@ -23,8 +23,8 @@ struct GenerateOptions {
   std::int64_t n_predict = 128;
   Sampling sampling;
   // Every rank asks these, with the same tokens, and must get the same answers.
-  std::function<bool(std::int32_t id)> ends;                                          // the id ends its sequence
-  std::function<bool(std::size_t sequence, const std::vector<std::int32_t>&)> stops;  // so does this text, so far
+  std::function<bool(std::int32_t id)> ends;                         // the id ends its sequence
+  std::function<bool(const std::vector<std::int32_t>& ids)> stops;  // so do the ids that it has so far
   // Tells of a sequence as it grows and once more when it is finished.
   std::function<void(std::size_t sequence, const Generated& so_far, bool finished)> progress;
 };
@@ -59,8 +59,8 @@ std::vector<std::int64_t> next_pass(const std::vector<std::int64_t>& remaining, 
 // Log-probability of every token given those before it; the first of each sequence has none and is left out.
 std::vector<std::vector<float>> score(Engine& engine, const std::vector<std::vector<std::int32_t>>& texts);
 
-// Logits after every token: calls each(first position, [tokens][V]) chunk by chunk.
+// Logits after every token: calls each([tokens][V]) chunk by chunk, from the first token on.
 void all_logits(Engine& engine, const std::vector<std::int32_t>& tokens,
-                const std::function<void(std::int64_t, const std::vector<float>&)>& each);
+                const std::function<void(const std::vector<float>&)>& each);
 
 }  // namespace tsrun
