@@ -26,11 +26,6 @@ namespace tsrun {
 
 inline constexpr std::string_view format_name = "tsrun model";
 inline constexpr std::int64_t format_version = 1;
-#ifdef TSRUN_VERSION
-inline constexpr std::string_view written_by = "tsrun " TSRUN_VERSION;
-#else
-inline constexpr std::string_view written_by = "tsrun 0.1.0";
-#endif
 
 // One dataset of a tensor: its values, its scales or its minima, in this order.
 struct Part {

@@ -154,7 +154,7 @@ void ModelWriter::State::write_facts(const ModelConfig& config, const TokenizerD
   const h5::Id root = h5::open_group(hdf5, "/");
   put(root, "format", format_name);
   put(root, "format_version", format_version);
-  put(root, "written_by", written_by);
+  put(root, "written_by", std::string_view("tsrun " TSRUN_VERSION));
   write_config(hdf5, config);
   write_tokenizer(hdf5, tokenizer);
   h5::create_group(hdf5, "/layers");
