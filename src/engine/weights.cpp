@@ -141,7 +141,7 @@ DType held_type(const StoredTensor& tensor, std::optional<DType> asked) {
 Layout with_groups(Layout layout, const ModelFile& file, std::optional<DType> asked) {
   const bool grouped = std::any_of(file.tensors().begin(), file.tensors().end(),
                                    [&](const StoredTensor& t) { return is_grouped(held_type(t, asked)); });
-  layout.group = grouped ? static_cast<int>(group_size) : 1;
+  layout.quant_group = grouped ? static_cast<int>(group_size) : 1;
   return layout;
 }
 

@@ -39,7 +39,7 @@ Candidate priced(const Choices& choices, const Work& work, const PassShape& shap
                  const Layout& layout, DType weights, std::size_t chip, WalkLoads& walks) {
   Candidate c{torus, layout, weights, chip, {}, {}, {}, {}};
   Layout held = layout;
-  held.group = is_grouped(weights) ? static_cast<int>(group_size) : 1;
+  held.quant_group = is_grouped(weights) ? static_cast<int>(group_size) : 1;
   try {
     c.pass = lower_pass(choices.config, choices.chips[chip], torus, held, shape);
   } catch (const Error& error) {

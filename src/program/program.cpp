@@ -76,7 +76,7 @@ std::int64_t PassShape::L() const {
 PaddedSizes pad(const ModelConfig& c, const Torus& torus, const Layout& layout) {
   const int n = torus.size(), heads = layout.heads_cut > 0 ? layout.heads_cut : n;
   // E, F and H are contracted where the stored weights cut them: there groups stay whole.
-  const int group = layout.group, of_E = torus.size(layout.stored_E), of_F = torus.size(layout.stored_F());
+  const int group = layout.quant_group, of_E = torus.size(layout.stored_E), of_F = torus.size(layout.stored_F());
   const int heads_of_group = group / std::gcd(static_cast<int>(c.Q), group);
   return {round_up(c.E, std::lcm(n, group * of_E)),
           round_up(c.F, std::lcm(n, group * of_F)),

@@ -31,7 +31,7 @@ struct Layout {
   // Choices of a load, the same for both phases.
   KvStorage kv = KvStorage::columns;
   int heads_cut = 0;             // query heads are padded to a multiple of this; 0: of all chips
-  int group = 1;                 // inputs that share a scale: a chip's part of a weight has whole groups of them
+  int quant_group = 1;           // inputs that share a scale: a chip's part of a weight has whole groups of them
   bool q_through_heads = false;  // Q is scattered over heads and then exchanged, as in the paper's figure 5
 
   constexpr AxisSet stored_F() const { return axes_xyz - stored_E; }  // B
