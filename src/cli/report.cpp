@@ -127,7 +127,7 @@ std::string explain_run(const Engine& engine, const RunFacts& facts, const Chip&
         counted += t.bytes_mean;
         predicted += t.predicted_mean;
       }
-      return text(bytes(sent_bytes(program, step, held, activation_bytes)), " a call, ", time, "; run: ", calls, " calls, sent ",
+      return text(bytes(sent_bytes(program, step, held, engine_activation_bytes)), " a call, ", time, "; run: ", calls, " calls, sent ",
                   bytes(counted), ", predicted ", bytes(predicted));
     });
   }

@@ -59,13 +59,14 @@ Memory memory(const Program& p, const std::function<DType(const WeightUse&)>& he
   for (const WeightUse& use : stored_weights(p.config, p.layout))
     m.weights += weight_bytes(p.config, p.torus, p.sizes, use, held(use));
   m.kv = kv_bytes(p.config, kv_cut(p.config, p.torus, p.layout, sequences), kv, context);
-  m.activations = plan_buffers(p).elements * activation_bytes + converted_bytes(p);
+  m.activations = plan_buffers(p).elements * engine_activation_bytes + converted_bytes(p);
   for (const Step& step : p.steps) {
     if (step.op == Op::gather_weights) {
       m.gathered = std::max(m.gathered, gathered_bytes(p, step, held));
     } else if (communicates(step.op)) {  // all blocks, and what is received while it is added
       const Schedule schedule = schedule_of(collective_of(step.op), step.schedule, p.torus, step.axes, Coord{});
-      m.staging = std::max(m.staging, 2 * block_elements(p, step, schedule) * schedule.blocks * activation_bytes);
+      const std::int64_t elements = block_elements(p, step, schedule) * schedule.blocks;
+      m.staging = std::max(m.staging, 2 * elements * engine_activation_bytes);
     }
   }
   return m;

@@ -111,7 +111,7 @@ PreparedProgram::Collective Executor::prepare_collective(const Program& p, const
   };
   c.block_width = block_width(p, step);
   if (step.op != Op::gather_weights) {
-    predict(block_elements(p, step, c.schedule) * activation_bytes);
+    predict(block_elements(p, step, c.schedule) * engine_activation_bytes);
     return c;
   }
   for (int tile = 0; tile < step.tiles; ++tile) {

@@ -44,7 +44,7 @@ TEST_CASE("bytes over each link are those of the schedule's moves, and add up to
       double bytes = 0;
       for (int rank = 0; rank < t.size(); ++rank) {
         const Schedule schedule = schedule_of(collective_of(s.op), s.schedule, t, s.axes, coord_of(t, rank));
-        for (const LinkBytes& link : sent_bytes(schedule, block_elements(p, s, schedule) * activation_bytes)) {
+        for (const LinkBytes& link : sent_bytes(schedule, block_elements(p, s, schedule) * engine_activation_bytes)) {
           CHECK(s.axes.set().has(link.axis));
           bytes += static_cast<double>(link.bytes);
         }

@@ -11,7 +11,9 @@
 
 namespace tsrun {
 
-inline constexpr std::int64_t activation_bytes = 4;  // f32 between steps
+// Of one number between steps, as the engine holds and sends it: f32. What a chip's software takes for one, by which
+// passes are priced, is Chip::activation_bytes.
+inline constexpr std::int64_t engine_activation_bytes = 4;
 
 // Elements of one block of a collective step: its values together, whole or unreduced, cut into the schedule's blocks
 // (those of an all_reduce as equal as can be, the last padded).
