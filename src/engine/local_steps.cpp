@@ -83,7 +83,7 @@ void LocalSteps::run(const Step& step) {
     case Op::best: return best(step);
     case Op::choose: return choose(step);
     case Op::likeliest: return likeliest(step);
-    case Op::mask_sums: return sum_masks(step);
+    case Op::softmax_stats: return softmax_stats(step);
     case Op::log_probability: return score(step);
     default: break;
   }
@@ -265,23 +265,23 @@ void LocalSteps::likeliest(const Step& step) const {
   }
 }
 
-void LocalSteps::sum_masks(const Step& step) const {
+void LocalSteps::softmax_stats(const Step& step) const {
   const VocabularyPart part = vocabulary(step.in[0]);
   for (std::int64_t r = 0; r < rows_of(step.in[0]); ++r) {
     const std::span<const std::int32_t> targets = row(r / L_).targets;
     const std::int64_t l = r % L_;
     const std::int32_t target = l < std::ssize(targets) ? targets[static_cast<std::size_t>(l)] : -1;
-    const MaskSums sums = mask_sums(at(step.in[0]) + r * part.width, part, target);
-    const float numbers[] = {sums.largest, sums.sum, sums.target};
+    const SoftmaxStats stats = tsrun::softmax_stats(at(step.in[0]) + r * part.width, part, target);
+    const float numbers[] = {stats.largest, stats.sum, stats.target};
     std::copy_n(numbers, 3, at(step.out[0]) + 3 * r);
   }
 }
 
 void LocalSteps::score(const Step& step) const {
-  std::vector<MaskSums> parts(static_cast<std::size_t>(p_.torus.size()));
+  std::vector<SoftmaxStats> parts(static_cast<std::size_t>(p_.torus.size()));
   for (std::int64_t r = 0; r < rows_of(step.in[0]); ++r) {
     const float* row = at(step.in[0]) + r * width_of(step.in[0]);
-    for (MaskSums& part : parts) {
+    for (SoftmaxStats& part : parts) {
       part = {row[0], row[1], row[2]};
       row += 3;
     }

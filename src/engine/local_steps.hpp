@@ -57,7 +57,7 @@ class LocalSteps {
   void best(const Step& step) const;
   void choose(const Step& step) const;
   void likeliest(const Step& step) const;
-  void sum_masks(const Step& step) const;
+  void softmax_stats(const Step& step) const;
   void score(const Step& step) const;
 
   const PreparedProgram& ready_;

@@ -133,26 +133,26 @@ void likeliest_of(const float* logits, const VocabularyPart& part, std::span<Bes
   std::sort_heap(heap.begin(), heap.end(), likelier);
 }
 
-MaskSums mask_sums(const float* logits, const VocabularyPart& part, std::int32_t target) {
-  MaskSums sums{minus_infinity, 0, minus_infinity};
+SoftmaxStats softmax_stats(const float* logits, const VocabularyPart& part, std::int32_t target) {
+  SoftmaxStats stats{minus_infinity, 0, minus_infinity};
   const std::int64_t real = part.real();
-  for (std::int64_t i = 0; i < real; ++i) sums.largest = std::max(sums.largest, logits[i]);
+  for (std::int64_t i = 0; i < real; ++i) stats.largest = std::max(stats.largest, logits[i]);
   double sum = 0;
-  for (std::int64_t i = 0; i < real; ++i) sum += std::exp(static_cast<double>(logits[i] - sums.largest));
-  sums.sum = static_cast<float>(sum);
+  for (std::int64_t i = 0; i < real; ++i) sum += std::exp(static_cast<double>(logits[i] - stats.largest));
+  stats.sum = static_cast<float>(sum);
   const std::int64_t here = target - part.first;
-  if (here >= 0 && here < real) sums.target = logits[here];
-  return sums;
+  if (here >= 0 && here < real) stats.target = logits[here];
+  return stats;
 }
 
-float log_probability(std::span<const MaskSums> parts) {
+float log_probability(std::span<const SoftmaxStats> parts) {
   float largest = minus_infinity, target = minus_infinity;
-  for (const MaskSums& part : parts) {
+  for (const SoftmaxStats& part : parts) {
     largest = std::max(largest, part.largest);
     target = std::max(target, part.target);
   }
   double sum = 0;
-  for (const MaskSums& part : parts)
+  for (const SoftmaxStats& part : parts)
     if (part.sum > 0) sum += part.sum * std::exp(static_cast<double>(part.largest - largest));
   return static_cast<float>(static_cast<double>(target - largest) - std::log(sum));
 }

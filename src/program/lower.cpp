@@ -232,7 +232,7 @@ class Lowering {
       const std::int64_t each = std::min(w_.program().shape.candidates, part_of_vocabulary(logits));
       w_.program().result = reduced_and_gathered(Op::likeliest, logits, 2 * each);
     } else if (output == Output::score) {
-      w_.program().result = combined(Op::mask_sums, Op::log_probability, logits, 3, "logprob");
+      w_.program().result = combined(Op::softmax_stats, Op::log_probability, logits, 3, "logprob");
     } else {
       w_.program().result = w_.all_gather({logits}, part(logits).axes(Dim::V), {Dim::V})[0];
     }

@@ -33,7 +33,7 @@ std::string_view name(Op op) {
     case Op::best: return "best";
     case Op::choose: return "choose";
     case Op::likeliest: return "likeliest";
-    case Op::mask_sums: return "mask_sums";
+    case Op::softmax_stats: return "softmax_stats";
     case Op::log_probability: return "log_probability";
   }
   return "";

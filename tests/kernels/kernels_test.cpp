@@ -141,9 +141,9 @@ TEST_CASE("a log-probability is put together from parts of the vocabulary") {
   for (std::int32_t target = 0; target < 10; ++target) {
     double sum = 0;
     for (std::size_t i = 0; i < 10; ++i) sum += std::exp(static_cast<double>(logits[i]));
-    std::vector<MaskSums> parts;
+    std::vector<SoftmaxStats> parts;
     for (std::int64_t first = 0; first < 16; first += 4)
-      parts.push_back(mask_sums(logits.data() + (first < 12 ? first : 0), {first, 4, 10}, target));
+      parts.push_back(softmax_stats(logits.data() + (first < 12 ? first : 0), {first, 4, 10}, target));
     CHECK(log_probability(parts) == doctest::Approx(logits[static_cast<std::size_t>(target)] - std::log(sum)).epsilon(1e-6));
   }
 }

@@ -48,12 +48,13 @@ Best best_of(const float* logits, const VocabularyPart& part);
 // As many of the likeliest as there is room for, at most the part's width, from the likeliest down. Where the part has
 // fewer real ids, what is left is padding: -inf, and ids from V on.
 void likeliest_of(const float* logits, const VocabularyPart& part, std::span<Best> out);
-// The largest logit, the sum of exp(logit - largest), and the logit of `target` or -inf where it is not here.
-struct MaskSums {
+// What a part of the vocabulary adds to a softmax: the largest logit, the sum of exp(logit - largest), and the logit of
+// `target` or -inf where it is not here.
+struct SoftmaxStats {
   float largest, sum, target;
 };
-MaskSums mask_sums(const float* logits, const VocabularyPart& part, std::int32_t target);
-// log(softmax(target)) from every part's sums.
-float log_probability(std::span<const MaskSums> parts);
+SoftmaxStats softmax_stats(const float* logits, const VocabularyPart& part, std::int32_t target);
+// log(softmax(target)) from every part's statistics.
+float log_probability(std::span<const SoftmaxStats> parts);
 
 }  // namespace tsrun

@@ -54,8 +54,8 @@ enum class Op : std::uint8_t {
   best,            // this chip's best (logit, id) of each row
   choose,          // the best of all chips' -> id
   likeliest,       // this chip's likeliest (logit, id) of each row, several of them
-  mask_sums,       // this chip's (maximum, sum of exponentials, target logit) of each row
-  log_probability  // of the target, from all chips' sums
+  softmax_stats,   // this chip's (maximum, sum of exponentials, target logit) of each row
+  log_probability  // of the target, from all chips' statistics
 };
 
 std::string_view name(Op op);
