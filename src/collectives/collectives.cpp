@@ -36,7 +36,7 @@ void add_floats(std::byte* sum, const std::byte* addend, std::int64_t bytes) {
 }
 
 // Rows of a tensor, each the `place`-th of `places` in its line.
-struct Rows {
+struct BlockRows {
   std::int64_t rows, bytes, places, place;
   std::int64_t begin(std::int64_t row) const { return (row * places + place) * bytes; }
 };
@@ -44,7 +44,7 @@ struct Rows {
 // Where a tensor that begins `at` bytes into block `b` has its rows in the buffer, cut where parts of the block are:
 // visit(in the buffer, in the tensor, bytes).
 template <class Visit>
-void each_piece(const Schedule& s, const SlotBytes& slots, int b, std::int64_t at, const Rows& rows, Visit visit) {
+void each_piece(const Schedule& s, const SlotBytes& slots, int b, std::int64_t at, const BlockRows& rows, Visit visit) {
   const std::int64_t all = rows.rows * rows.bytes;
   for (int part = 0; part < s.parts; ++part) {
     std::int64_t from = std::max(slots.part(part) - at, std::int64_t{0});
@@ -59,10 +59,10 @@ void each_piece(const Schedule& s, const SlotBytes& slots, int b, std::int64_t a
 }
 
 // The blocks of a tensor that a chip starts with or ends with: its own, or all.
-Rows own_rows(const Strided& t) { return {t.outer, t.width * t.element, 1, 0}; }
-Rows rows_at(const Strided& t, int blocks, int place) { return {t.outer, t.width * t.element, blocks, place}; }
+BlockRows own_rows(const Strided& t) { return {t.outer, t.width * t.element, 1, 0}; }
+BlockRows rows_at(const Strided& t, int blocks, int place) { return {t.outer, t.width * t.element, blocks, place}; }
 // After an all_to_all: the same block as rows of the joined dimension.
-Rows joined_rows(const Strided& t, int blocks, int place) {
+BlockRows joined_rows(const Strided& t, int blocks, int place) {
   return {t.outer * t.width / t.joined_width, t.joined_width * t.element, blocks, place};
 }
 
@@ -169,7 +169,7 @@ void Collectives::walk(const Schedule& schedule, const SlotBytes& slots, LinkCou
 void Collectives::pack(const Schedule& s, const SlotBytes& slots, std::span<const Strided> tensors) {
   std::int64_t at = 0;
   for (const Strided& t : tensors) {
-    const auto put = [&](int b, const Rows& rows) {
+    const auto put = [&](int b, const BlockRows& rows) {
       const auto* const in = static_cast<const std::byte*>(t.in);
       each_piece(s, slots, b, at, rows,
                  [&](std::int64_t there, std::int64_t here, std::int64_t bytes) { copy_bytes(buffer_ + there, in + here, bytes); });
@@ -185,7 +185,7 @@ void Collectives::pack(const Schedule& s, const SlotBytes& slots, std::span<cons
 void Collectives::unpack(const Schedule& s, const SlotBytes& slots, std::span<const Strided> tensors) {
   std::int64_t at = 0;
   for (const Strided& t : tensors) {
-    const auto get = [&](int b, const Rows& rows) {
+    const auto get = [&](int b, const BlockRows& rows) {
       auto* const out = static_cast<std::byte*>(t.out);
       each_piece(s, slots, b, at, rows,
                  [&](std::int64_t there, std::int64_t here, std::int64_t bytes) { copy_bytes(out + here, buffer_ + there, bytes); });
