@@ -8,8 +8,6 @@
 namespace tsrun {
 namespace {
 
-bool is_ring(ScheduleName s) { return s <= ScheduleName::rotated; }
-
 // Bytes over each link, by axis, direction and the place of the link's sender: kept as the differences from the link
 // before, so that a message of many hops is written down at its ends only.
 class Links {

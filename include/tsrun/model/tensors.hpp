@@ -15,6 +15,7 @@
 
 namespace tsrun {
 
+// Those outside the layers come first: is_layer_weight goes by it.
 enum class Weight : std::uint8_t {
   embed,
   pos_embed,

@@ -24,6 +24,7 @@
 
 namespace tsrun {
 
+// Their order counts: the predicates below ask up to which op.
 enum class Op : std::uint8_t {
   // Communication.
   all_gather,
@@ -63,7 +64,8 @@ constexpr bool is_collective(Op op) { return op <= Op::all_to_all; }
 constexpr bool communicates(Op op) { return op <= Op::gather_weights; }
 constexpr bool multiplies(Op op) { return op == Op::matmul || (communicates(op) && !is_collective(op)); }
 
-// How a collective walks; which kinds of collective each serves is said in schedule.hpp.
+// How a collective walks; which kinds of collective each serves is said in schedule.hpp. Rings come first, and the last
+// is named below.
 enum class ScheduleName : std::uint8_t {
   ring,       // one way around each axis, axis after axis, minor first
   two_way,    // rings both ways, half of every block each
@@ -78,6 +80,7 @@ enum class ScheduleName : std::uint8_t {
 };
 std::string_view name(ScheduleName schedule);
 inline constexpr ScheduleName last_schedule = ScheduleName::hop_by_hop;
+constexpr bool is_ring(ScheduleName s) { return s <= ScheduleName::rotated; }
 
 // The schedule of each kind of collective. A ring adds each block in another order; sums whose blocks are tokens take
 // a schedule that adds in the order of the chips, so that a token's bits do not depend on its place in the pass.
