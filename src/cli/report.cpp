@@ -9,6 +9,7 @@
 #include "tsrun/cost/volume.hpp"
 #include "tsrun/engine/host_memory.hpp"
 #include "tsrun/program/explain.hpp"
+#include "tsrun/program/lower.hpp"
 
 namespace tsrun::cli {
 namespace {

@@ -1,6 +1,5 @@
 #include "tsrun/core/dtype.hpp"
 
-#include <algorithm>
 #include <cstring>
 
 #include "tsrun/core/error.hpp"

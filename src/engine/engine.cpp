@@ -11,6 +11,7 @@
 #include "tsrun/core/integer.hpp"
 #include "tsrun/core/text.hpp"
 #include "tsrun/engine/host_memory.hpp"
+#include "tsrun/program/lower.hpp"
 
 namespace tsrun {
 namespace {

@@ -5,7 +5,6 @@
 // of quantised types wait for their scales and minima, so these are packed first.
 #pragma once
 
-#include <optional>
 #include <vector>
 
 #include "cutting.hpp"

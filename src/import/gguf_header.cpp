@@ -2,7 +2,6 @@
 #include "gguf_header.hpp"
 
 #include <algorithm>
-#include <numeric>
 #include <set>
 
 #include "cursor.hpp"

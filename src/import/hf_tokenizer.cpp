@@ -1,7 +1,6 @@
 // What the files around a tokenizer say about it: special tokens, ends of a text, the chat template.
 #include "tsrun/import/hf_tokenizer.hpp"
 
-#include <algorithm>
 #include <unordered_map>
 
 #include "end_tokens.hpp"

@@ -1,8 +1,6 @@
 #include "tsrun/import/published.hpp"
 
-#include <algorithm>
 #include <charconv>
-#include <cmath>
 #include <map>
 #include <span>
 

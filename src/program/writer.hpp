@@ -5,9 +5,7 @@
 // new value only renames the memory of the old one.
 #pragma once
 
-#include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "tsrun/program/program.hpp"

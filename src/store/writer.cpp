@@ -9,7 +9,6 @@
 #include <cstdio>
 #include <map>
 #include <optional>
-#include <set>
 
 #include "attributes.hpp"
 #include "disk.hpp"

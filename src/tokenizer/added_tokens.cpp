@@ -1,7 +1,5 @@
 #include "added_tokens.hpp"
 
-#include <algorithm>
-
 #include "utf8.hpp"
 #include "vocabulary.hpp"
 

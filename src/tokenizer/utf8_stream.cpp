@@ -1,6 +1,4 @@
 // Whole characters out of bytes that come in any portions (Unicode, chapter 3, table 3-7 and "maximal subparts").
-#include <algorithm>
-
 #include "tsrun/tokenizer/tokenizer.hpp"
 
 namespace tsrun {

@@ -20,7 +20,6 @@
 #include "tsrun/engine/load_window.hpp"
 #include "tsrun/kernels/rows.hpp"
 #include "tsrun/mesh/mesh.hpp"
-#include "tsrun/program/lower.hpp"
 #include "tsrun/store/model_file.hpp"
 
 namespace tsrun {

@@ -11,7 +11,6 @@
 //   "tsrnSEAL", body u64, count u64, version u32, CRC of the outside u32, CRC of the seal up to here u32
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
