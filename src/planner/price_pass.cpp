@@ -23,8 +23,8 @@ Program lower_released(const ModelConfig& config, const Torus& torus, Layout lay
   return lower(config, torus, layout, shape, schedules);
 }
 
-}  // namespace
-
+// The layout as the chip's software carries it out: how keys and values are stored, how query heads are padded and
+// sent.
 Layout as_released(const Layout& layout, const ModelConfig& config, const Torus& torus, const Chip& chip) {
   Layout l = layout;
   l.q_through_heads = chip.q_through_heads;
@@ -36,6 +36,8 @@ Layout as_released(const Layout& layout, const ModelConfig& config, const Torus&
     l.heads_cut = l.stored_E.empty() && l.gathered.empty() ? all : power % cut == 0 ? power : cut;
   return l;
 }
+
+}  // namespace
 
 LoweredPass lower_pass(const ModelConfig& config, const Chip& chip, const Torus& torus, const Layout& layout,
                        const PassShape& shape) {

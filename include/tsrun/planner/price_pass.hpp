@@ -14,10 +14,6 @@
 
 namespace tsrun {
 
-// The layout as the chip's software carries it out: how keys and values are stored, how query heads are padded and
-// sent.
-Layout as_released(const Layout& layout, const ModelConfig& config, const Torus& torus, const Chip& chip);
-
 struct LoweredPass {
   // Layers that take the same steps, and what is outside the layers.
   struct Kind {
