@@ -123,7 +123,7 @@ void Collectives::post(const Round& round, const SlotBytes& slots, LinkCounts& c
     }
     MPI_Isend(from, static_cast<int>(out), MPI_BYTE, rank_of(torus, receiver_of(m, torus, mesh_.coord())), tag, mesh_.comm(),
               &requests_.emplace_back());
-    LinkCount& count = counts[static_cast<std::size_t>(m.axis)][static_cast<std::size_t>(m.direction)];
+    LinkCount& count = counts.at(m.axis, m.direction);
     count.messages += 1;
     count.bytes += out;
   }

@@ -27,7 +27,7 @@ void exchange(const Mesh& mesh, std::span<const Parcel> out, std::span<const Par
   for (const Parcel& p : out) {
     MPI_Isend(p.bytes.data(), count_of(p), MPI_BYTE, p.rank, tag, mesh.comm(), &requests.emplace_back());
     const FirstLink link = first_link(mesh.torus(), mesh.coord(), coord_of(mesh.torus(), p.rank));
-    LinkCount& count = counts[static_cast<std::size_t>(link.axis)][static_cast<std::size_t>(link.direction)];
+    LinkCount& count = counts.at(link.axis, link.direction);
     count.messages += 1;
     count.bytes += static_cast<std::int64_t>(p.bytes.size());
   }

@@ -1,7 +1,5 @@
 #include "tsrun/cost/traffic.hpp"
 
-#include <algorithm>
-
 #include "tsrun/core/integer.hpp"
 #include "tsrun/schedule/slots.hpp"
 
@@ -15,31 +13,29 @@ std::int64_t block_elements(const Program& p, const Step& step, const Schedule& 
   return ceil_div(elements, schedule.blocks);
 }
 
-std::vector<LinkBytes> sent_bytes(const Schedule& schedule, std::int64_t block_bytes) {
+LinkCounts sent_by(const Schedule& schedule, std::int64_t block_bytes) {
   const SlotBytes slots(schedule, block_bytes);
-  std::vector<LinkBytes> links;
+  LinkCounts counts;
   for (const Round& round : schedule.rounds)
     for (const Move& move : round) {
       if (move.send.total() == 0) continue;
-      auto link = std::find_if(links.begin(), links.end(), [&move](const LinkBytes& l) {
-        return l.axis == move.axis && l.direction == move.direction;
-      });
-      if (link == links.end()) link = links.insert(link, {move.axis, move.direction, 0, 0});
-      link->messages += 1;
-      link->bytes += slots.bytes(move.send);
+      LinkCount& link = counts.at(move.axis, move.direction);
+      link.messages += 1;
+      link.bytes += slots.bytes(move.send);
     }
-  return links;
+  return counts;
 }
 
 std::vector<std::pair<Axis, Direction>> used_links(Op collective, ScheduleName name, const Torus& torus, const AxisStack& group) {
-  std::vector<std::pair<Axis, Direction>> used;
+  ByLink<bool> used;
   for (int rank = 0; rank < torus.size(); ++rank)
-    for (const LinkBytes& link : sent_bytes(schedule_of(collective, name, torus, group, coord_of(torus, rank)), 1)) {
-      const std::pair<Axis, Direction> found(link.axis, link.direction);
-      if (std::find(used.begin(), used.end(), found) == used.end()) used.push_back(found);
-    }
-  std::sort(used.begin(), used.end());
-  return used;
+    sent_by(schedule_of(collective, name, torus, group, coord_of(torus, rank)), 1)
+        .each([&](Axis a, Direction d, const LinkCount& link) { used.at(a, d) = used.at(a, d) || link.messages > 0; });
+  std::vector<std::pair<Axis, Direction>> links;
+  used.each([&](Axis a, Direction d, bool some_chip_sends) {
+    if (some_chip_sends) links.emplace_back(a, d);
+  });
+  return links;
 }
 
 }  // namespace tsrun

@@ -77,16 +77,16 @@ Executor::Executor(const Mesh& mesh, const ModelConfig& config, const Weights& w
 
 // --- before a program runs
 
-std::int32_t Executor::traffic_row(Phase phase, std::string_view step, const std::string& tensor, Axis axis,
-                                   Direction direction) {
+std::size_t Executor::traffic_row(Phase phase, std::string_view step, const std::string& tensor, Axis axis,
+                                  Direction direction) {
   for (std::size_t i = 0; i < traffic_.size(); ++i) {
     const TrafficRow& row = traffic_[i];
     if (row.phase == phase && row.step == step && row.tensor == tensor && row.axis == axis &&
         row.direction == direction)
-      return static_cast<std::int32_t>(i);
+      return i;
   }
   traffic_.push_back({phase, std::string(step), tensor, axis, direction});
-  return static_cast<std::int32_t>(traffic_.size() - 1);
+  return traffic_.size() - 1;
 }
 
 const Executor::Links& Executor::links_of(const Program& p, const Step& step) {
@@ -98,26 +98,20 @@ const Executor::Links& Executor::links_of(const Program& p, const Step& step) {
 
 PreparedProgram::Collective Executor::prepare_collective(const Program& p, const Step& step) {
   PreparedProgram::Collective c{schedule_of(collective_of(step.op), step.schedule, p.torus, step.axes, mesh_.coord())};
-  for (auto& directions : c.row) directions.fill(-1);
   for (const auto& [axis, direction] : links_of(p, step))
-    c.row[static_cast<std::size_t>(axis)][static_cast<std::size_t>(direction)] =
-        traffic_row(p.shape.phase, name(step.op), moved_names(p, step), axis, direction);
-  const auto predict = [&c](std::int64_t block_bytes) {
-    for (const LinkBytes& link : sent_bytes(c.schedule, block_bytes)) {
-      LinkCount& count = c.predicted[static_cast<std::size_t>(link.axis)][static_cast<std::size_t>(link.direction)];
-      count.messages += link.messages;
-      count.bytes += link.bytes;
-    }
-  };
+    c.row.at(axis, direction) = traffic_row(p.shape.phase, name(step.op), moved_names(p, step), axis, direction);
   c.block_width = block_width(p, step);
   if (step.op != Op::gather_weights) {
-    predict(block_elements(p, step, c.schedule) * engine_activation_bytes);
+    c.predicted = sent_by(c.schedule, block_elements(p, step, c.schedule) * engine_activation_bytes);
     return c;
   }
   for (int tile = 0; tile < step.tiles; ++tile) {
     std::int64_t bytes = 0;
     for (const WeightUse& use : step.weights) bytes += tile_bytes(weights_.matrix(use), step.tiles, tile);
-    predict(bytes);
+    sent_by(c.schedule, bytes).each([&c](Axis a, Direction d, const LinkCount& link) {
+      c.predicted.at(a, d).messages += link.messages;
+      c.predicted.at(a, d).bytes += link.bytes;
+    });
   }
   return c;
 }
@@ -196,7 +190,7 @@ void Executor::communicate(const PreparedProgram& ready, const Step& step, const
     work();
     computed += seconds_since(begin);
   };
-  LinkCounts sent{};
+  LinkCounts sent;
   if (step.op == Op::gather_weights) {
     local.take_factors(step.in);
     for (int tile = 0; tile < step.tiles; ++tile) {
@@ -230,31 +224,27 @@ void Executor::move_values(const PreparedProgram& ready, const Step& step, const
 }
 
 void Executor::count(const PreparedProgram::Collective& c, const LinkCounts& sent) {
-  for (std::size_t a = 0; a < c.row.size(); ++a)
-    for (std::size_t d = 0; d < c.row[a].size(); ++d) {
-      if (c.row[a][d] < 0) continue;
-      TrafficRow& row = traffic_[static_cast<std::size_t>(c.row[a][d])];
-      row.calls += 1;
-      row.messages += sent[a][d].messages;
-      row.bytes += sent[a][d].bytes;
-      row.predicted_bytes += c.predicted[a][d].bytes;
-    }
+  c.row.each([&](Axis a, Direction d, std::optional<std::size_t> at) {
+    if (!at) return;
+    TrafficRow& row = traffic_[*at];
+    row.calls += 1;
+    row.messages += sent.at(a, d).messages;
+    row.bytes += sent.at(a, d).bytes;
+    row.predicted_bytes += c.predicted.at(a, d).bytes;
+  });
 }
 
 void Executor::move(Phase phase, KvCache& before, KvCache& after, const KvMoves& moves) {
   const auto start = std::chrono::steady_clock::now();
   PreparedProgram::Collective c;
-  for (auto& directions : c.row) directions.fill(-1);
-  const auto head_bytes = [&](std::int64_t positions) { return before.layer(0).bytes_of(positions); };
   for (int rank = 0; rank < mesh_.size(); ++rank) {  // every rank has the rows of every link that some rank uses
-    const LinkCounts sends = sent_by(rank, mesh_.torus(), moves, before.layers(), head_bytes);
-    for (const Axis a : all_axes)
-      for (const Direction d : {Direction::plus, Direction::minus})
-        if (sends[static_cast<std::size_t>(a)][static_cast<std::size_t>(d)].messages > 0)
-          c.row[static_cast<std::size_t>(a)][static_cast<std::size_t>(d)] = traffic_row(phase, "move_kv", "k v", a, d);
+    const LinkCounts sends = kv_sent_by(rank, before, moves);
+    sends.each([&](Axis a, Direction d, const LinkCount& link) {
+      if (link.messages > 0) c.row.at(a, d) = traffic_row(phase, "move_kv", "k v", a, d);
+    });
     if (rank == mesh_.rank()) c.predicted = sends;
   }
-  LinkCounts sent{};
+  LinkCounts sent;
   move_kv(mesh_, before, after, moves, sent);
   count(c, sent);
   seconds_.transfer += seconds_since(start);

@@ -46,6 +46,20 @@ const std::byte* unpack(KvCache& cache, std::int64_t layer, const KvMove& m, con
 
 }  // namespace
 
+LinkCounts kv_sent_by(int rank, KvCache& before, const std::vector<KvMove>& moves) {
+  const Torus& torus = before.cut().torus;
+  LinkCounts sent;
+  for (std::size_t i = 0; i < moves.size(); ++i) {
+    const KvMove& m = moves[i];
+    if (m.from != rank || m.to == rank) continue;
+    const FirstLink link = first_link(torus, coord_of(torus, m.from), coord_of(torus, m.to));
+    const bool same_parcel = i > 0 && moves[i - 1].from == m.from && moves[i - 1].to == m.to;
+    if (!same_parcel) sent.at(link.axis, link.direction).messages += before.layers();
+    sent.at(link.axis, link.direction).bytes += before.layers() * before.layer(0).bytes_of(m.row.positions);
+  }
+  return sent;
+}
+
 void move_kv(const Mesh& mesh, KvCache& before, KvCache& after, const std::vector<KvMove>& moves, LinkCounts& sent) {
   std::vector<Run> leaving = runs_of(moves, mesh.rank(), &KvMove::from, &KvMove::to, before.layer(0));
   std::vector<Run> coming = runs_of(moves, mesh.rank(), &KvMove::to, &KvMove::from, before.layer(0));

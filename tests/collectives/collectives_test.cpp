@@ -87,8 +87,7 @@ TEST_CASE("counted bytes are those of the schedule") {
       LinkCounts counts{};
       gather_numbers(mesh, group, ScheduleName::ring, counts);
       std::int64_t bytes = 0;
-      for (const auto& axis : counts)
-        for (const LinkCount& link : axis) bytes += link.bytes;
+      counts.each([&bytes](Axis, Direction, const LinkCount& link) { bytes += link.bytes; });
       CHECK(bytes == (torus.size(group) - 1) * (3 * 5 + 2 * 4) * 4);
     }
   }

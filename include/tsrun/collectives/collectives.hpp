@@ -4,7 +4,6 @@
 // sender. Nothing is allocated after the first pass of a shape.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -12,6 +11,7 @@
 
 #include "tsrun/mesh/mesh.hpp"
 #include "tsrun/program/program.hpp"
+#include "tsrun/schedule/links.hpp"
 #include "tsrun/schedule/schedule.hpp"
 #include "tsrun/schedule/slots.hpp"
 
@@ -31,20 +31,14 @@ struct Strided {
   std::int64_t block_bytes() const { return outer * width * element; }
 };
 
-struct LinkCount {
-  std::int64_t messages = 0;
-  std::int64_t bytes = 0;
-};
-// What this rank sent, by axis and direction.
-using LinkCounts = std::array<std::array<LinkCount, 2>, axis_count>;
-
 class Collectives {
  public:
   explicit Collectives(const Mesh& mesh) : mesh_(mesh) {}
 
   // all_gather: in is one block, out all of them. reduce_scatter: in is all blocks, out this chip's, summed. all_to_all:
   // in and out are all blocks, of the chips they go to and of those they come from. all_reduce: in and out are as many
-  // numbers, [1][width] with width the whole count; all together are cut into blocks here. What is added is f32.
+  // numbers, [1][width] with width the whole count; all together are cut into blocks here. What is added is f32. What
+  // this rank sends is added to `counts`.
   void run(const Schedule& schedule, std::span<const Strided> tensors, LinkCounts& counts);
 
   double waited() const { return waited_; }  // seconds in which this rank had nothing to do but wait for messages

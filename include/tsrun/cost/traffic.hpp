@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "tsrun/program/program.hpp"
+#include "tsrun/schedule/links.hpp"
 #include "tsrun/schedule/schedule.hpp"
 
 namespace tsrun {
@@ -18,14 +19,8 @@ inline constexpr std::int64_t engine_activation_bytes = 4;
 // (those of an all_reduce as equal as can be, the last padded).
 std::int64_t block_elements(const Program& program, const Step& step, const Schedule& schedule);
 
-// Payload over one link by one chip.
-struct LinkBytes {
-  Axis axis = Axis::x;
-  Direction direction = Direction::plus;
-  std::int64_t messages = 0;
-  std::int64_t bytes = 0;
-};
-std::vector<LinkBytes> sent_bytes(const Schedule& schedule, std::int64_t block_bytes);
+// What the schedule's chip sends.
+LinkCounts sent_by(const Schedule& schedule, std::int64_t block_bytes);
 // The links over which some chip of the torus sends in a collective, in one order for all chips.
 std::vector<std::pair<Axis, Direction>> used_links(Op collective, ScheduleName name, const Torus& torus, const AxisStack& group);
 

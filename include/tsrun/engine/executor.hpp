@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <tuple>
@@ -59,8 +60,8 @@ struct PreparedProgram {
   Buffers buffers;
   struct Collective {
     Schedule schedule;
-    std::array<std::array<std::int32_t, 2>, axis_count> row{};  // into the traffic; -1 where no chip sends
-    LinkCounts predicted{};                                     // of one call
+    ByLink<std::optional<std::size_t>> row{};  // of the traffic; nothing where no chip sends
+    LinkCounts predicted{};                    // of one call
     std::int64_t block_width = 0;  // not 0: what a product meets lies as it moves, blocks of so many columns
   };
   std::vector<Collective> collectives;  // of the steps that communicate, in order
@@ -96,8 +97,8 @@ class Executor {
  private:
   using Links = std::vector<std::pair<Axis, Direction>>;
   const Links& links_of(const Program& program, const Step& step);
-  std::int32_t traffic_row(Phase phase, std::string_view step, const std::string& tensor, Axis axis,
-                           Direction direction);
+  std::size_t traffic_row(Phase phase, std::string_view step, const std::string& tensor, Axis axis,
+                          Direction direction);
   std::vector<NextReads> prepare_reads(const Program& program) const;
   PreparedProgram::Collective prepare_collective(const Program& program, const Step& step);
   void communicate(const PreparedProgram& ready, const Step& step, const PreparedProgram::Collective& c,
