@@ -43,12 +43,7 @@ std::string work_text(const Work& work) {
 }
 
 std::string layout_in_words(const Layout& l, const Torus& torus) {
-  const auto over = [&](AxisSet axes) {
-    std::string names;
-    for (const Axis a : all_axes)
-      if (axes.has(a) && torus.size(a) > 1) names += letter(a);
-    return names;
-  };
+  const auto over = [&](AxisSet axes) { return to_text(axes & torus.cutting_axes()); };
   const std::string E = over(l.cut_E()), F = over(l.cut_F()), G = over(l.gathered), N = over(l.batch);
   std::string out;
   if (!G.empty()) out = text("Weights are gathered over ", G, " as they are needed and the tokens stay cut over ", G);

@@ -7,8 +7,8 @@ namespace tsrun {
 
 FirstLink first_link(const Torus& torus, const Coord& from, const Coord& to) {
   for (const Axis a : all_axes) {
-    const int k = torus.size(a), ahead = (to.at(a) - from.at(a) + k) % k;
-    if (ahead != 0) return {a, 2 * ahead <= k ? Direction::plus : Direction::minus};
+    const int links = links_between(torus, a, from, to);
+    if (links != 0) return {a, links > 0 ? Direction::plus : Direction::minus};
   }
   check(false, "a parcel goes to another chip");
   return {};

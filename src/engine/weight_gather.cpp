@@ -6,20 +6,6 @@ namespace tsrun {
 
 static_assert(rows_together % panel_rows == 0, "a tile is a packed matrix");
 
-namespace {
-
-// Where the group's chip number `chip` sits along the group's axes.
-Coord coord_in(const Torus& torus, const AxisStack& group, int chip) {
-  Coord c;
-  for (const Axis a : group.reversed()) {
-    c.at(a) = chip % torus.size(a);
-    chip /= torus.size(a);
-  }
-  return c;
-}
-
-}  // namespace
-
 std::int64_t tile_bytes(const PackedView& shard, int tiles, int tile) {
   return bytes_of(shard.type, tile_rows(shard.rows, tiles, tile).size(), shard.columns);
 }
@@ -71,7 +57,7 @@ void WeightGather::multiply(std::size_t i, Activations& x, float* y) {
   side_by_side_.resize(static_cast<std::size_t>(torus_.size(g.contracted)), g.tile);
   for (int f = 0; f < torus_.size(g.free); ++f) {
     for (int chip = 0; chip < torus_.size(group_); ++chip) {
-      const Coord c = coord_in(torus_, group_, chip);
+      const Coord c = chip_of(torus_, group_, chip);
       if (block_of(torus_, g.free, c) != f) continue;
       PackedView& block = side_by_side_[static_cast<std::size_t>(block_of(torus_, g.contracted, c))];
       block = g.tile;

@@ -10,17 +10,10 @@
 namespace tsrun {
 namespace {
 
-AxisSet that_cut(const Torus& torus, AxisSet axes) {
-  AxisSet cut;
-  for (const Axis a : all_axes)
-    if (axes.has(a) && torus.size(a) > 1) cut = cut.with(a);
-  return cut;
-}
-
 // The same for layouts that cut alike.
 std::tuple<std::string, std::string, std::string> key_of(const Torus& torus, const Layout& l) {
-  return {to_text(that_cut(torus, l.stored_E)), to_text(that_cut(torus, l.gathered)),
-          to_text(that_cut(torus, l.batch))};
+  const AxisSet cutting = torus.cutting_axes();
+  return {to_text(l.stored_E & cutting), to_text(l.gathered & cutting), to_text(l.batch & cutting)};
 }
 
 // Empty where it can.
@@ -158,7 +151,7 @@ std::optional<PairChoice> choose_both(const Choices& choices, const Contest& pre
   // What both phases share: torus, types, software and the stored cut of the weights.
   using Storage = std::tuple<int, int, std::string, DType, std::size_t, KvStorage>;
   const auto storage = [](const Candidate& c) {
-    return Storage{c.torus.X, c.torus.Y, to_text(that_cut(c.torus, c.layout.stored_E)),
+    return Storage{c.torus.X, c.torus.Y, to_text(c.layout.stored_E & c.torus.cutting_axes()),
                    c.weights, c.chip,    c.pass.program().layout.kv};
   };
   std::map<Storage, std::pair<std::vector<std::size_t>, std::vector<std::size_t>>> of;

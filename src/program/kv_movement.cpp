@@ -1,6 +1,7 @@
 #include "tsrun/program/kv_movement.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <numeric>
 #include <set>
 #include <tuple>
@@ -13,10 +14,7 @@ namespace {
 
 int hops(const Torus& torus, const Coord& a, const Coord& b) {
   int sum = 0;
-  for (const Axis axis : all_axes) {
-    const int k = torus.size(axis), ahead = (b.at(axis) - a.at(axis) + k) % k;
-    sum += std::min(ahead, k - ahead);
-  }
+  for (const Axis axis : all_axes) sum += std::abs(links_between(torus, axis, a, b));
   return sum;
 }
 
@@ -66,9 +64,7 @@ int KvCut::most_slots() const {
 }
 
 bool KvCut::same_cut(const KvCut& other) const {
-  for (const Axis a : all_axes)
-    if (torus.size(a) > 1 && batch.has(a) != other.batch.has(a)) return false;
-  return true;
+  return (batch & torus.cutting_axes()) == (other.batch & torus.cutting_axes());
 }
 
 KvCut kv_cut(const ModelConfig& config, const Torus& torus, const Layout& layout, std::int64_t sequences) {

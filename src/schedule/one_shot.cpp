@@ -5,18 +5,6 @@
 #include "walks.hpp"
 
 namespace tsrun {
-namespace {
-
-Coord chip_at(const Group& group, int number) {
-  Coord c = group.chip;
-  for (const Axis a : group.axes.reversed()) {
-    c.at(a) = number % group.torus.size(a);
-    number /= group.torus.size(a);
-  }
-  return c;
-}
-
-}  // namespace
 
 Schedule one_shot_schedule(Op collective, const Group& group) {
   const int n = group.size(), me = group.number();
@@ -27,7 +15,7 @@ Schedule one_shot_schedule(Op collective, const Group& group) {
   round.reserve(static_cast<std::size_t>(n - 1));
   for (int sender = 0; sender < n; ++sender) {
     if (sender == me) continue;
-    const Coord from = chip_at(group, sender);
+    const Coord from = chip_of(group.torus, group.axes, sender, group.chip);
     Move move = as_far_as(group.torus, from, group.chip);
     const int receiver = block_of(group.torus, group.axes, receiver_of(move, group.torus, group.chip));
     switch (collective) {

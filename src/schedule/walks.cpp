@@ -64,13 +64,11 @@ Coord distance(const Torus& torus, const Coord& from, const Coord& to) {
 }
 
 Move as_far_as(const Torus& torus, const Coord& from, const Coord& to) {
-  const Coord further = distance(torus, from, to);
   Move move;
   move.hops = 0;
   for (const Axis a : all_axes) {
-    const int k = torus.size(a), ahead = further.at(a);
-    if (ahead == 0) continue;
-    const int links = 2 * ahead <= k ? ahead : ahead - k;
+    const int links = links_between(torus, a, from, to);
+    if (links == 0) continue;
     if (move.hops != 0) {
       move.further.at(a) = links;
       continue;

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <cstdlib>
 #include <set>
 #include <vector>
 
@@ -65,7 +66,30 @@ TEST_CASE("the blocks of a stack are numbered once over the chips along it") {
       const int cut = torus.size(stack);
       for (int block = 0; block < cut; ++block)
         CHECK(blocks.count(block) == static_cast<std::size_t>(torus.size() / cut));
+      for (int rank = 0; rank < torus.size(); ++rank) {
+        const Coord chip = coord_of(torus, rank);
+        CHECK(chip_of(torus, stack, block_of(torus, stack, chip), chip) == chip);
+      }
     }
+  CHECK(chip_of({2, 3, 4}, {Axis::z, Axis::x}, 3 * 2 + 1) == Coord{1, 0, 3});
+}
+
+TEST_CASE("the links between two chips are a shortest way, and lead there") {
+  for (const Torus& torus : some_tori())
+    for (int from = 0; from < torus.size(); ++from)
+      for (int to = 0; to < torus.size(); ++to)
+        for (const Axis a : all_axes) {
+          const Coord chip = coord_of(torus, from), other = coord_of(torus, to);
+          const int links = links_between(torus, a, chip, other);
+          CHECK(2 * std::abs(links) <= torus.size(a));
+          CHECK(shifted(torus, chip, a, Direction::plus, links).at(a) == other.at(a));
+        }
+  CHECK(links_between({4, 1, 1}, Axis::x, {3, 0, 0}, {1, 0, 0}) == 2);  // plus where both ways are as long
+}
+
+TEST_CASE("only axes of more than one chip cut") {
+  CHECK(Torus{2, 1, 3}.cutting_axes() == AxisSet{Axis::x, Axis::z});
+  CHECK(Torus{1, 1, 1}.cutting_axes().empty());
 }
 
 TEST_CASE("a mesh is written as it is read, and nothing else is read") {

@@ -26,6 +26,13 @@ struct Torus {
   }
   constexpr int size(const AxisStack& stack) const { return size(stack.set()); }
   constexpr int size() const { return X * Y * Z; }
+  // The axes of more than one chip: the others cut nothing and cost nothing.
+  constexpr AxisSet cutting_axes() const {
+    AxisSet s;
+    for (const Axis a : all_axes)
+      if (size(a) > 1) s = s.with(a);
+    return s;
+  }
   friend constexpr bool operator==(const Torus&, const Torus&) = default;
 };
 
@@ -57,6 +64,21 @@ constexpr int block_of(const Torus& t, const AxisStack& stack, const Coord& c) {
   int block = 0;
   for (const Axis a : stack) block = block * t.size(a) + c.at(a);
   return block;
+}
+
+// The chip whose block that is, at the place of `c` along the axes that are not on the stack.
+constexpr Coord chip_of(const Torus& t, const AxisStack& stack, int block, Coord c = {}) {
+  for (const Axis a : stack.reversed()) {
+    c.at(a) = block % t.size(a);
+    block /= t.size(a);
+  }
+  return c;
+}
+
+// Links along the axis from one chip to another by a shortest way, negative for minus; plus where both ways are as long.
+constexpr int links_between(const Torus& t, Axis a, const Coord& from, const Coord& to) {
+  const int k = t.size(a), ahead = to.at(a) - from.at(a) + (to.at(a) < from.at(a) ? k : 0);
+  return 2 * ahead <= k ? ahead : ahead - k;
 }
 
 // The chip `hops` links further along the axis, around the torus.
