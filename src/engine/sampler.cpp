@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "tsrun/core/splitmix.hpp"
+
 namespace tsrun {
 namespace {
 
@@ -15,14 +17,6 @@ struct Candidate {
   std::int32_t id = 0;
   double weight = 0;  // the logit, then the unnormalised probability
 };
-
-// SplitMix64's finaliser: every input bit changes every output bit.
-std::uint64_t mixed(std::uint64_t v) {
-  v += 0x9e3779b97f4a7c15ULL;
-  v = (v ^ (v >> 30)) * 0xbf58476d1ce4e5b9ULL;
-  v = (v ^ (v >> 27)) * 0x94d049bb133111ebULL;
-  return v ^ (v >> 31);
-}
 
 using Ids = std::unordered_set<std::int32_t>;
 Ids penalised_ids(const Sampling& s, std::span<const std::int32_t> history) {
@@ -63,7 +57,7 @@ std::int32_t drawn(std::vector<Candidate> all, const Sampling& s, double random)
 }  // namespace
 
 double random_number(std::uint64_t seed, std::uint64_t sequence, std::uint64_t position) {
-  return static_cast<double>(mixed(mixed(mixed(seed) ^ sequence) ^ position) >> 11) * 0x1p-53;
+  return static_cast<double>(splitmix64(splitmix64(splitmix64(seed) ^ sequence) ^ position) >> 11) * 0x1p-53;
 }
 
 // The final order is that after the penalty. Of ids that stand before a token t in the raw order, by logit and then by

@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <string>
 
+#include "tsrun/core/splitmix.hpp"
 #include "tsrun/core/text.hpp"
 #include "tsrun/schedule/schedule.hpp"
 
@@ -17,12 +18,9 @@ namespace {
 
 using Word = std::uint64_t;
 
-// The word of a pair of numbers (splitmix64's mixing).
+// The word of a pair of numbers.
 Word word_of(std::integral auto a, std::integral auto b) {
-  Word w = (static_cast<Word>(a) << 32 ^ static_cast<Word>(b)) + 0x9e3779b97f4a7c15U;
-  w = (w ^ w >> 30) * 0xbf58476d1ce4e5b9U;
-  w = (w ^ w >> 27) * 0x94d049bb133111ebU;
-  return (w ^ w >> 31) | 1U;
+  return splitmix64(static_cast<Word>(a) << 32 ^ static_cast<Word>(b)) | 1U;
 }
 
 std::size_t index(int i) { return static_cast<std::size_t>(i); }

@@ -3,20 +3,17 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <utility>
+
+#include "tsrun/core/splitmix.hpp"
 
 namespace tsrun {
 namespace {
 
-// splitmix64.
 class Random {
  public:
   explicit Random(std::uint64_t seed) : state_(seed) {}
-  std::uint64_t next() {
-    std::uint64_t z = state_ += 0x9e3779b97f4a7c15ULL;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ULL;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebULL;
-    return z ^ z >> 31;
-  }
+  std::uint64_t next() { return splitmix64(std::exchange(state_, state_ + splitmix64_step)); }
 
  private:
   std::uint64_t state_;
