@@ -13,6 +13,12 @@ std::string three_digits(double value, const char* unit) {
   return out.data();
 }
 
+void append_hex(std::string& out, char c) {
+  constexpr char digits[] = "0123456789abcdef";
+  const auto byte = static_cast<unsigned char>(c);
+  out += {'\\', 'x', digits[byte >> 4U], digits[byte & 15U]};
+}
+
 }  // namespace
 
 std::string human_bytes(double bytes) {
@@ -43,8 +49,25 @@ std::size_t utf8_character(std::string_view text) {
   return size;
 }
 
+std::optional<std::size_t> invalid_utf8(std::string_view text) {
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t size = utf8_character(text.substr(at));
+    if (size == 0) return at;
+    at += size;
+  }
+  return std::nullopt;
+}
+
+std::string printable(std::string_view bytes) {
+  constexpr std::size_t longest = 80;
+  std::string out;
+  for (const char c : bytes.substr(0, longest))
+    if (c >= 0x20 && c < 0x7f) out += c;
+    else append_hex(out, c);
+  return bytes.size() > longest ? out + "..." : out;
+}
+
 std::string harmless(std::string_view text) {
-  constexpr char digits[] = "0123456789abcdef";
   std::string out;
   for (std::size_t at = 0, size = 0; at < text.size(); at += size) {
     size = std::max<std::size_t>(1, utf8_character(text.substr(at)));
@@ -54,8 +77,7 @@ std::string harmless(std::string_view text) {
     const bool valid = size > 1 || first < 0x80;
     if (valid && !steers) out += text.substr(at, size);
     else
-      for (const char c : text.substr(at, size))
-        out += {'\\', 'x', digits[static_cast<unsigned char>(c) >> 4U], digits[static_cast<unsigned char>(c) & 15U]};
+      for (const char c : text.substr(at, size)) append_hex(out, c);
   }
   return out;
 }

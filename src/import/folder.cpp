@@ -4,7 +4,6 @@
 
 #include "tsrun/core/error.hpp"
 #include "tsrun/core/text.hpp"
-#include "words.hpp"
 
 namespace tsrun {
 namespace {

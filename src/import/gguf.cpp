@@ -20,7 +20,7 @@ constexpr std::uint64_t longest_string = std::uint64_t{64} << 20;
 }
 
 void require_utf8(const Gguf& file, std::string_view key, const std::string& value, Numbers numbers = {}) {
-  if (is_utf8(value)) return;
+  if (!invalid_utf8(value)) return;
   refuse({.what = text("the value of ", printable(key), " is not UTF-8: \"", printable(value), "\""),
           .where = file.where(), .numbers = std::move(numbers), .next = "the file is damaged; fetch it again"});
 }

@@ -4,7 +4,6 @@
 #include "hf_family.hpp"
 #include "hf_names.hpp"
 #include "tsrun/core/text.hpp"
-#include "words.hpp"
 
 namespace tsrun {
 namespace {

@@ -10,7 +10,6 @@
 #include "small_file.hpp"
 #include "tokenizer_json.hpp"
 #include "tsrun/core/text.hpp"
-#include "words.hpp"
 
 namespace tsrun {
 namespace {
@@ -129,7 +128,7 @@ void FolderReader::read_ends() {
 void FolderReader::read_template() {
   if (const auto file = folder_.open("chat_template.jinja")) {
     data_.chat_template = read_small_file(*file, longest_template);
-    if (is_utf8(data_.chat_template)) return;
+    if (!invalid_utf8(data_.chat_template)) return;
     refuse({.what = "the chat template is not UTF-8", .where = file->name(), .next = "fetch the folder again"});
   }
   const auto found = config_.find("chat_template");

@@ -10,7 +10,6 @@
 #include "facts.hpp"
 #include "tsrun/core/error.hpp"
 #include "tsrun/core/text.hpp"
-#include "words.hpp"
 
 namespace tsrun {
 namespace {

@@ -84,7 +84,7 @@ void Reader::read_piece(Message piece) {
   if (data_.tokens.size() == most_pieces) damaged("the model has absurdly many pieces", place);
   if (type < 1 || type > 6) damaged("a piece is of an unknown type", {place[0], {"type", type}});
   if (!std::isfinite(score)) damaged("the score of a piece is not a number", place);
-  if (!is_utf8(text)) damaged("a piece is not UTF-8", place);
+  if (invalid_utf8(text)) damaged("a piece is not UTF-8", place);
   data_.tokens.push_back(std::move(text));
   data_.types.push_back(static_cast<TokenType>(type - 1));
   data_.scores.push_back(score);

@@ -4,7 +4,6 @@
 #include <limits>
 
 #include "tsrun/core/text.hpp"
-#include "words.hpp"
 
 namespace tsrun {
 namespace {

@@ -1,5 +1,6 @@
 #include "added_tokens.hpp"
 
+#include "tsrun/core/text.hpp"
 #include "utf8.hpp"
 #include "vocabulary.hpp"
 
@@ -63,7 +64,7 @@ AddedTokens::AddedTokens(const TokenizerData& data, bool in_normalized_text, con
     std::string text = normalized ? normalizer.joined(data.tokens[i], true) : data.tokens[i];
     const auto [other, is_new] = id_of.emplace(std::move(text), id);
     if (!is_new)
-      contradiction("two special tokens have the text \"" + shown(other->first) + "\"", where,
+      contradiction("two special tokens have the text \"" + printable(other->first) + "\"", where,
                     {{"id", std::int64_t{other->second}}, {"again", std::int64_t{id}}});
   }
   trie_ = Trie({id_of.begin(), id_of.end()});

@@ -4,7 +4,6 @@
 #include "tsrun/core/error.hpp"
 #include "tsrun/core/text.hpp"
 #include "tsrun/tokenizer/chat_name.hpp"
-#include "utf8.hpp"
 
 namespace tsrun {
 namespace {
@@ -29,7 +28,7 @@ void require_utf8(std::string_view text, const char* what, const std::string& wh
                                const std::string& where, const std::string& next) {
   Numbers numbers;
   if (fault.line > 0) numbers = {{"line of the template", fault.line}};
-  refuse({.what = text("the model's chat template (", name, ") cannot ", cannot, ": ", shown(fault.what)),
+  refuse({.what = text("the model's chat template (", name, ") cannot ", cannot, ": ", printable(fault.what)),
           .where = where, .numbers = std::move(numbers), .next = next});
 }
 
@@ -59,7 +58,7 @@ struct ChatTemplate::State {
 std::string chat_name(const std::string& source) {
   for (const Family& family : families)
     if (source.find(family.sign) != std::string::npos) return std::string(family.name);
-  return "of its own, " + shown(source.substr(0, source.find('\n')));
+  return "of its own, " + printable(source.substr(0, source.find('\n')));
 }
 
 ChatTemplate::ChatTemplate(const TokenizerData& data, const std::string& where) {

@@ -52,17 +52,17 @@ void Merges::read_list(const TokenizerData& data, const IdOf& id_of, const std::
     const auto id = [&](std::string_view token) {
       const auto found = id_of.find(token);
       if (found == id_of.end())
-        contradiction(text("a merge names the token \"", shown(token), "\", which the vocabulary lacks"), where,
+        contradiction(text("a merge names the token \"", printable(token), "\", which the vocabulary lacks"), where,
                       {{"merge", number(m)}, {"tokens", number(data.tokens.size())}});
       return found->second;
     };
     const std::size_t space = words.find(' ');
     if (space == std::string_view::npos || words.find(' ', space + 1) != std::string_view::npos)
-      contradiction(text("the merge \"", shown(words), "\" is not two tokens"), where, {{"merge", number(m)}});
+      contradiction(text("the merge \"", printable(words), "\" is not two tokens"), where, {{"merge", number(m)}});
     const std::string_view left = words.substr(0, space), right = words.substr(space + 1);
     whole.assign(left).append(right);
     if (!table_.insert(id(left), id(right), {static_cast<std::int32_t>(m), id(whole)}))
-      contradiction(text("the merge \"", shown(words), "\" has two ranks"), where,
+      contradiction(text("the merge \"", printable(words), "\" has two ranks"), where,
                     {{"merge", std::int64_t{table_.find(id(left), id(right)).rank}}, {"again", number(m)}});
   }
 }
@@ -79,7 +79,7 @@ void Merges::read_scores(const TokenizerData& data, const IdOf& id_of, const std
   for (const auto& [text, id] : id_of) {
     if (text.empty() || !in_use(id)) continue;
     if (text.size() > longest_merged || found.size() > most_merges)
-      contradiction(tsrun::text("the token \"", shown(text), "\" is absurdly long, or has too many others in it"), where,
+      contradiction(tsrun::text("the token \"", printable(text), "\" is absurdly long, or has too many others in it"), where,
                     {{"id", std::int64_t{id}}, {"bytes", number(text.size())}, {"longest", number(longest_merged)}});
     for (std::size_t cut = character_size(text[0]); cut < text.size(); cut += character_size(text[cut])) {
       const auto left = id_of.find(text.substr(0, cut)), right = id_of.find(text.substr(cut));

@@ -5,7 +5,6 @@
 #include "pattern.hpp"
 #include "tsrun/core/error.hpp"
 #include "tsrun/core/text.hpp"
-#include "utf8.hpp"
 
 namespace tsrun {
 namespace {
@@ -49,7 +48,7 @@ class Rewriter {
   void outside_class(char c);
   void open_group();
   [[noreturn]] void unknown(std::string_view what) const {
-    refuse({.what = text("the pre-tokenizer pattern has \"", shown(what), "\", which tsrun does not read"),
+    refuse({.what = text("the pre-tokenizer pattern has \"", printable(what), "\", which tsrun does not read"),
             .where = where_, .numbers = {{"at byte", static_cast<std::int64_t>(at_)}},
             .next = "use ids in place of text"});
   }

@@ -11,7 +11,6 @@
 #include "text_steps.hpp"
 #include "tsrun/core/error.hpp"
 #include "tsrun/core/text.hpp"
-#include "utf8.hpp"
 #include "vocabulary.hpp"
 
 namespace tsrun {

@@ -1,7 +1,5 @@
 #include "utf8.hpp"
 
-#include "tsrun/core/text.hpp"
-
 namespace tsrun {
 
 char32_t next_point(std::string_view text, std::size_t& at) {
@@ -28,27 +26,6 @@ void append_point(std::string& text, char32_t point) {
     byte(0x80U | (point >> 6U & 0x3fU));
   }
   byte(0x80U | (point & 0x3fU));
-}
-
-std::string shown(std::string_view text) {
-  constexpr std::size_t longest = 80;
-  constexpr char digits[] = "0123456789abcdef";
-  std::string out;
-  for (const char c : text.substr(0, longest)) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte >= 0x20 && byte < 0x7f) out += c;
-    else out += {'\\', 'x', digits[byte >> 4U], digits[byte & 15U]};
-  }
-  return text.size() > longest ? out + "..." : out;
-}
-
-std::optional<std::size_t> invalid_utf8(std::string_view text) {
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t size = utf8_character(text.substr(at));
-    if (size == 0) return at;
-    at += size;
-  }
-  return std::nullopt;
 }
 
 }  // namespace tsrun

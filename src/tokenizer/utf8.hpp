@@ -3,7 +3,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
 
@@ -20,11 +19,5 @@ constexpr std::size_t character_size(char lead) {
 // The code point at `at` of valid UTF-8; `at` goes behind it.
 char32_t next_point(std::string_view text, std::size_t& at);
 void append_point(std::string& text, char32_t point);
-
-// Short and safe on any terminal, whatever the bytes are: for messages.
-std::string shown(std::string_view text);
-
-// The offset of the first byte that is not of a whole, shortest-form character up to U+10FFFF, surrogates left out.
-std::optional<std::size_t> invalid_utf8(std::string_view text);
 
 }  // namespace tsrun

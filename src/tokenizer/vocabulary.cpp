@@ -4,7 +4,6 @@
 #include <iterator>
 
 #include "tsrun/core/text.hpp"
-#include "utf8.hpp"
 
 namespace tsrun {
 
@@ -20,7 +19,7 @@ IdOf ids_by_text(const TokenizerData& data, const std::string& where) {
     if (data.types[i] == TokenType::unused && data.tokens[i].empty()) continue;
     const auto [first, is_new] = id_of.emplace(data.tokens[i], static_cast<std::int32_t>(i));
     if (!is_new && data.types[i] != TokenType::unused)
-      contradiction(text("two tokens have the text \"", shown(data.tokens[i]), "\""), where,
+      contradiction(text("two tokens have the text \"", printable(data.tokens[i]), "\""), where,
                     {{"id", std::int64_t{first->second}}, {"again", static_cast<std::int64_t>(i)}});
   }
   return id_of;

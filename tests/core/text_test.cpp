@@ -20,6 +20,19 @@ TEST_CASE("a character of UTF-8 is whole and in its shortest form, and no surrog
     CHECK(utf8_character(none) == 0);
 }
 
+TEST_CASE("the first byte that is no character is found") {
+  CHECK_FALSE(invalid_utf8(""));
+  CHECK_FALSE(invalid_utf8("a\u00e9\U0001f600"));
+  CHECK(invalid_utf8("a\u00e9\xff") == 3);
+  CHECK(invalid_utf8("\u2581\xe2\x96") == 3);
+}
+
+TEST_CASE("bytes in a message are short and plain") {
+  CHECK(printable("blk.0\x07 \xff\x7f") == "blk.0\\x07 \\xff\\x7f");
+  CHECK(printable(std::string(80, 'a')) == std::string(80, 'a'));
+  CHECK(printable(std::string(81, 'a')) == std::string(80, 'a') + "...");
+}
+
 TEST_CASE("words of a file cannot steer a terminal") {
   CHECK(harmless("caf\u00e9 \U0001f600") == "caf\u00e9 \U0001f600");
   CHECK(harmless("a\x1b[31m\n\x7f") == "a\\x1b[31m\\x0a\\x7f");

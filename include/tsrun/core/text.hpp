@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <sstream>
 #include <string>
 #include <string_view>
@@ -43,6 +44,10 @@ std::string join(const std::vector<std::string>& words, std::string_view separat
 
 // Bytes of the UTF-8 character at the beginning of a text, 0 if there is no valid one (Unicode, table 3-7).
 std::size_t utf8_character(std::string_view text);
+// The offset of the first byte that is not of a whole, shortest-form character up to U+10FFFF, surrogates left out.
+std::optional<std::size_t> invalid_utf8(std::string_view text);
+// Short and plain ASCII, whatever the bytes are: "blk.0\x07...". For messages.
+std::string printable(std::string_view bytes);
 // Words of a file for people: what is no UTF-8, or a terminal would obey, stands as \x1b.
 std::string harmless(std::string_view text);
 
