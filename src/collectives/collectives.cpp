@@ -131,7 +131,7 @@ void Collectives::post(const Round& round, const SlotBytes& slots, LinkCounts& c
 
 // What has arrived goes where it belongs.
 void Collectives::take(const Round& round, const SlotBytes& slots) {
-  const auto settle = [&](const Blocks& blocks, bool adds, const std::byte* from) {
+  const auto lay_down = [&](const Blocks& blocks, bool adds, const std::byte* from) {
     blocks.each_run([&](int first, int count) {
       const std::int64_t bytes = slots.begin(first + count) - slots.begin(first);
       (adds ? add_floats : copy_bytes)(buffer_ + slots.begin(first), from, bytes);
@@ -148,12 +148,12 @@ void Collectives::take(const Round& round, const SlotBytes& slots) {
       if (before != nullptr) add_floats(before, landing, bytes);
       else before = landing, summed = &m;
     } else {
-      if (before != nullptr) settle(summed->receive, true, std::exchange(before, nullptr));
-      settle(m.receive, m.action == Action::add, landing);
+      if (before != nullptr) lay_down(summed->receive, true, std::exchange(before, nullptr));
+      lay_down(m.receive, m.action == Action::add, landing);
     }
     landing += bytes;
   }
-  if (before != nullptr) settle(summed->receive, true, before);
+  if (before != nullptr) lay_down(summed->receive, true, before);
 }
 
 void Collectives::walk(const Schedule& schedule, const SlotBytes& slots, LinkCounts& counts) {

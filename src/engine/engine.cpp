@@ -212,8 +212,8 @@ void Engine::make_caches() {
   const std::int64_t positions = plan_.context - plan_.prefix;
   cache_ = std::make_unique<KvCache>(decode, mesh_.coord(), plan_.kv, config_, positions);
   if (!prefill.same_cut(decode)) {
-    lanes_ = std::make_unique<KvCache>(prefill, mesh_.coord(), plan_.kv, config_, positions);
-    lane_of_.resize(static_cast<std::size_t>(plan_.prefill_rows(plan_.chunk)));
+    prefill_cache_ = std::make_unique<KvCache>(prefill, mesh_.coord(), plan_.kv, config_, positions);
+    prefill_slots_.resize(static_cast<std::size_t>(plan_.prefill_rows(plan_.chunk)));
   }
 }
 
@@ -237,55 +237,61 @@ const PassShape* Engine::widest_pass(Phase phase) const {
   return found == widest_.end() ? nullptr : &found->second;
 }
 
-// Moves the sequences of these lanes to their slots, and frees the lanes.
-void Engine::settle(std::vector<std::int64_t> lanes) {
+// Moves the sequences of these slots of the prefill's cache to where decode reads them, and frees the slots.
+void Engine::move_to_decode_cut(const std::vector<std::int64_t>& slots) {
   std::vector<RowMove> rows;
-  for (const std::int64_t lane : lanes) {
-    Lane& l = lane_of_[static_cast<std::size_t>(lane)];
-    rows.push_back({place_of(lanes_->cut(), lane), place_of(cache_->cut(), l.slot), l.filled - plan_.prefix});
-    l = {};
+  for (const std::int64_t i : slots) {
+    PrefillSlot& slot = prefill_slots_[static_cast<std::size_t>(i)];
+    rows.push_back({place_of(prefill_cache_->cut(), i), place_of(cache_->cut(), slot.sequence),
+                    slot.filled - plan_.prefix});
+    slot = {};
   }
   if (!rows.empty())
-    executor_->move(Phase::prefill, *lanes_, *cache_, plan_kv_movement(lanes_->cut(), cache_->cut(), rows));
+    executor_->move(Phase::prefill, *prefill_cache_, *cache_,
+                    plan_kv_movement(prefill_cache_->cut(), cache_->cut(), rows));
 }
 
-// The lane of a sequence that is prefilled; the one that waited longest makes room.
-std::int64_t Engine::lane_for(const PassInput& row) {
-  std::size_t lane = 0;
-  for (std::size_t i = 0; i < lane_of_.size(); ++i) {
-    if (lane_of_[i].slot == row.sequence) {
-      lane = i;
+// The slot of a sequence that is prefilled; the one that waited longest makes room.
+std::int64_t Engine::prefill_slot_for(const PassInput& row) {
+  std::size_t found = 0;
+  for (std::size_t i = 0; i < prefill_slots_.size(); ++i) {
+    if (prefill_slots_[i].sequence == row.sequence) {
+      found = i;
       break;
     }
-    if (lane_of_[i].last_pass < lane_of_[lane].last_pass) lane = i;
+    if (prefill_slots_[i].last_pass < prefill_slots_[found].last_pass) found = i;
   }
-  Lane& l = lane_of_[lane];
-  if (l.slot != row.sequence || row.context == plan_.prefix) {
-    if (l.slot >= 0 && l.slot != row.sequence) settle({static_cast<std::int64_t>(lane)});
-    check(l.last_pass < pass_, "a prefill pass has no more sequences than lanes");
+  PrefillSlot& slot = prefill_slots_[found];
+  const auto index = static_cast<std::int64_t>(found);
+  if (slot.sequence != row.sequence || row.context == plan_.prefix) {
+    if (slot.sequence >= 0 && slot.sequence != row.sequence) move_to_decode_cut({index});
+    check(slot.last_pass < pass_, "a prefill pass has no more sequences than the prefill's cache");
     if (row.context > plan_.prefix) {
-      const RowMove moved{place_of(cache_->cut(), row.sequence),
-                          place_of(lanes_->cut(), static_cast<std::int64_t>(lane)), row.context - plan_.prefix};
-      executor_->move(Phase::prefill, *cache_, *lanes_, plan_kv_movement(cache_->cut(), lanes_->cut(), {moved}));
+      const RowMove moved{place_of(cache_->cut(), row.sequence), place_of(prefill_cache_->cut(), index),
+                          row.context - plan_.prefix};
+      executor_->move(Phase::prefill, *cache_, *prefill_cache_,
+                      plan_kv_movement(cache_->cut(), prefill_cache_->cut(), {moved}));
     }
   }
-  l = {row.sequence, row.context + std::ssize(row.tokens), pass_};
-  return static_cast<std::int64_t>(lane);
+  slot = {row.sequence, row.context + std::ssize(row.tokens), pass_};
+  return index;
 }
 
-// Sees to it that what these rows have in the cache lies in the phase's cut; `places`: their rows of it.
-KvCache& Engine::bring(Phase phase, std::span<const PassInput> rows, std::vector<std::int64_t>& places) {
+// The cache in the phase's cut, with all in it that these rows have cached; `places`: their rows of it.
+KvCache& Engine::cache_for(Phase phase, std::span<const PassInput> rows, std::vector<std::int64_t>& places) {
   ++pass_;
-  const bool in_lanes = lanes_ && phase == Phase::prefill;
-  if (lanes_ && phase == Phase::decode) {
-    std::vector<std::int64_t> filled;
-    for (std::size_t i = 0; i < lane_of_.size(); ++i)
-      if (std::any_of(rows.begin(), rows.end(), [&](const PassInput& row) { return row.sequence == lane_of_[i].slot; }))
-        filled.push_back(static_cast<std::int64_t>(i));
-    settle(std::move(filled));
+  const bool in_prefill_cut = prefill_cache_ && phase == Phase::prefill;
+  if (prefill_cache_ && phase == Phase::decode) {
+    std::vector<std::int64_t> wanted;
+    for (std::size_t i = 0; i < prefill_slots_.size(); ++i)
+      if (std::any_of(rows.begin(), rows.end(),
+                      [&](const PassInput& row) { return row.sequence == prefill_slots_[i].sequence; }))
+        wanted.push_back(static_cast<std::int64_t>(i));
+    move_to_decode_cut(wanted);
   }
-  KvCache& cache = in_lanes ? *lanes_ : *cache_;
-  for (const PassInput& row : rows) places.push_back(place_of(cache.cut(), in_lanes ? lane_for(row) : row.sequence));
+  KvCache& cache = in_prefill_cut ? *prefill_cache_ : *cache_;
+  for (const PassInput& row : rows)
+    places.push_back(place_of(cache.cut(), in_prefill_cut ? prefill_slot_for(row) : row.sequence));
   return cache;
 }
 
@@ -297,7 +303,7 @@ PassResult Engine::forward(Phase phase, std::span<const PassInput> rows, Output 
   }
   check(prefix_is_shared(), "a shared prefix is computed before what goes on from it");
   std::vector<std::int64_t> places;
-  KvCache& cache = bring(phase, rows, places);
+  KvCache& cache = cache_for(phase, rows, places);
   return pass(phase, rows, places, cache, output, candidates);
 }
 
@@ -310,7 +316,7 @@ void Engine::share_prefix(std::span<const std::int32_t> tokens) {
     const PassInput row{0, done, tokens.subspan(static_cast<std::size_t>(done), count)};
     pass(Phase::prefill, std::span(&row, 1), {0}, computed, Output::none, 0);
   }
-  for (KvCache* const cache : {cache_.get(), lanes_.get()}) {
+  for (KvCache* const cache : {cache_.get(), prefill_cache_.get()}) {
     if (cache == nullptr) continue;
     KvCache prefix = cache_of(everywhere(cache->cut()));
     for (const KvWave& wave : plan_kv_distribution(computed.cut(), prefix.cut(), {0, 0, plan_.prefix}))

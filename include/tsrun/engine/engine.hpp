@@ -70,7 +70,7 @@ class Engine {
   PassResult forward(Phase phase, std::span<const PassInput> rows, Output output, std::int64_t candidates = 0);
 
   // Sequences that a prefill pass may have.
-  std::int64_t most_prefill_rows() const { return lanes_ ? plan_.prefill_rows(plan_.chunk) : plan_.sequences; }
+  std::int64_t most_prefill_rows() const { return prefill_cache_ ? plan_.prefill_rows(plan_.chunk) : plan_.sequences; }
   const ModelConfig& config() const { return config_; }
   const Plan& plan() const { return plan_; }
   const Memory& memory() const { return memory_; }
@@ -85,34 +85,38 @@ class Engine {
   std::int64_t bytes_of_products() const { return weights_->bytes_of_products(); }
   // Of all sequences together, in the cut of decode.
   std::int64_t cache_bytes_per_position() const { return cache_->bytes() / (plan_.context - plan_.prefix); }
-  std::int64_t cache_bytes() const { return cache_->bytes() + (lanes_ ? lanes_->bytes() : 0); }
-  std::int64_t prefix_bytes() const { return cache_->shared_bytes() + (lanes_ ? lanes_->shared_bytes() : 0); }
+  std::int64_t cache_bytes() const { return cache_->bytes() + (prefill_cache_ ? prefill_cache_->bytes() : 0); }
+  std::int64_t prefix_bytes() const {
+    return cache_->shared_bytes() + (prefill_cache_ ? prefill_cache_->shared_bytes() : 0);
+  }
   DType held(const WeightUse& use) const { return weights_->matrix(use).type; }
 
  private:
-  // Places of the prefill's own cut: which slot's sequence is there, how much of it, and since when.
-  struct Lane {
-    std::int64_t slot = -1;
-    std::int64_t filled = 0;
-    std::int64_t last_pass = 0;
+  // Where prefill cuts attention in another way than decode it has a cache of its own, of only as many sequences as a
+  // prefill pass has. A sequence is there while its prompt is computed and moves to the decode's cut with its first
+  // decode step, or earlier where another needs its place.
+  struct PrefillSlot {
+    std::int64_t sequence = -1;  // its slot in the cache of decode; -1: free
+    std::int64_t filled = 0;     // positions
+    std::int64_t last_pass = 0;  // in which it was used
   };
   const PreparedProgram& program_for(Phase phase, const PassShape& shape);
   PassResult pass(Phase phase, std::span<const PassInput> rows, const std::vector<std::int64_t>& places, KvCache& cache,
                   Output output, std::int64_t candidates);
   void load(const ModelFile& file, const HostRanks& host, const LoadProgress& progress);
   void make_caches();
-  KvCache& bring(Phase phase, std::span<const PassInput> rows, std::vector<std::int64_t>& places);
-  std::int64_t lane_for(const PassInput& row);
-  void settle(std::vector<std::int64_t> lanes);
+  KvCache& cache_for(Phase phase, std::span<const PassInput> rows, std::vector<std::int64_t>& places);
+  std::int64_t prefill_slot_for(const PassInput& row);
+  void move_to_decode_cut(const std::vector<std::int64_t>& slots);
 
   ModelConfig config_;
   Plan plan_;
   const Mesh& mesh_;
   Memory memory_;
   std::unique_ptr<Weights> weights_;
-  std::unique_ptr<KvCache> cache_;  // in the cut of decode
-  std::unique_ptr<KvCache> lanes_;  // in that of prefill, where it is another
-  std::vector<Lane> lane_of_;
+  std::unique_ptr<KvCache> cache_;          // in the cut of decode
+  std::unique_ptr<KvCache> prefill_cache_;  // in that of prefill, where it is another
+  std::vector<PrefillSlot> prefill_slots_;  // of that
   std::int64_t pass_ = 0;
   std::unique_ptr<Executor> executor_;
   // By phase, B, L, output and the number of candidates.
