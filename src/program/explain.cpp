@@ -34,6 +34,20 @@ std::string line_of(const Program& p, const Step& step, const std::function<std:
   return line + "\n";
 }
 
+// The first layer stands for all; it sees a window and is rotated where any is, and how many are not is said.
+std::string layers_in_words(const ModelConfig& c) {
+  int global = 0, unrotated = 0;
+  for (int layer = 1; layer < c.layers; ++layer) {
+    global += c.is_local(0) && !c.is_local(layer) ? 1 : 0;
+    unrotated += c.is_rotated(0) && !c.is_rotated(layer) ? 1 : 0;
+  }
+  std::vector<std::string> others;
+  if (global > 0) others.push_back(text(global, " see the whole context"));
+  if (unrotated > 0) others.push_back(text(unrotated, " take no rotary step"));
+  return text(c.layers == 1 ? "layer 0" : text("each of layers 0 to ", c.layers - 1),
+              others.empty() ? "" : text(", but ", join(others, ", ")), "\n");
+}
+
 }  // namespace
 
 std::string written(const Program& program, const Step& step) {
@@ -59,8 +73,7 @@ std::string explain(const Program& p, const std::function<std::string(const Step
            ", cache ", to_text(p.kv_cache), " with ", p.kv_slots, " slots a chip\n");
   int layer = -1;
   for (const Step& step : p.steps) {
-    if (step.layer == 0 && layer != 0)
-      out += p.config.layers == 1 ? "layer 0\n" : text("each of layers 0 to ", p.config.layers - 1, "\n");
+    if (step.layer == 0 && layer != 0) out += layers_in_words(p.config);
     if (step.layer < 0 && layer >= 0) out += "after the layers\n";
     layer = step.layer;
     if (layer <= 0) out += line_of(p, step, note);

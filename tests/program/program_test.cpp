@@ -213,3 +213,14 @@ TEST_CASE("explain prints each kind of layer once, with partitions before and af
   CHECK(text.find("each of layers 0 to 1") != std::string::npos);
   CHECK(std::count(text.begin(), text.end(), '\n') < 50);
 }
+
+TEST_CASE("explain says which layers are not as the one that it prints") {
+  ModelConfig c = model(Block::serial, 9, 3);
+  c.layers = 12;
+  c.window = 8;
+  c.full_every = 6;
+  c.nope_every = 4;
+  const std::string text = explain(lower(c, {1, 1, 1}, parse_layout("ws2d/head"),
+                                         PassShape::uniform(Phase::decode, 1, 1, 4, Output::greedy)));
+  CHECK(text.find("each of layers 0 to 11, but 2 see the whole context, 3 take no rotary step\n") != std::string::npos);
+}

@@ -1,4 +1,5 @@
-// The program as text: a line per step with partitions before and after. Layers that repeat are printed once.
+// The program as text: a line per step with partitions before and after. The first layer stands for
+// all, and a line says how many see more than it does or are not rotated.
 #pragma once
 
 #include <functional>
