@@ -60,13 +60,15 @@ double random_number(std::uint64_t seed, std::uint64_t sequence, std::uint64_t p
   return static_cast<double>(splitmix64(splitmix64(splitmix64(seed) ^ sequence) ^ position) >> 11) * 0x1p-53;
 }
 
-// The final order is that after the penalty. Of ids that stand before a token t in the raw order, by logit and then by
-// the smaller id, only one that is itself penalised may come to stand behind t: a penalty of at least 1 raises no logit,
-// positive or not, so t does not rise, and what is not penalised stays where it was. If t is among the final K, at most
-// K - 1 others stand before it at the end, and at most penalised_tokens have left: it is among the first
-// K + penalised_tokens of the raw order, and so of that of its own part of the vocabulary. Whatever else is brought
-// stands behind the final K, whose order is total: the same tokens with the same weights are added up in the same order.
-// Top-p and min-p choose among these K, as temperature 0 takes the first.
+// How many of the likeliest raw logits are sure to hold the K tokens that are likeliest after the penalty.
+//
+// A penalty of at least 1 lowers the logits of at most 64 ids (penalised_tokens) and raises none. Let t be one of the
+// final K. What stood before t in the raw order and does so no more was lowered: at most 64 ids. What still stands
+// before t: at most K - 1. So t is among the first K + 64 of the raw order, and of its own part of the vocabulary.
+//
+// Others that are brought with them stand behind the final K, and the order has no ties (of equal logits the smaller id
+// comes first), so the K are the same, with the same weights added up in the same order. Top-p and min-p choose among
+// the K; temperature 0 takes the first.
 std::int64_t Sampling::candidates() const {
   if (repeat_penalty < 1 || (temperature > 0 && top_k <= 0)) return 0;
   const std::int64_t kept = temperature > 0 ? std::min<std::int64_t>(top_k, INT32_MAX) : 1;

@@ -1,3 +1,4 @@
+// The table of families: what each model_type of Hugging Face implies, and what is read in its own way.
 #include <algorithm>
 #include <cmath>
 

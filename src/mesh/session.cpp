@@ -1,3 +1,5 @@
+// A process as one of its job: told by the launcher how many there are, joined to the others by MPI, and sure that all
+// were started with the same words.
 #include <unistd.h>
 
 #include <array>

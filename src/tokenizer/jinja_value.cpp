@@ -1,3 +1,5 @@
+// A value of a template: its weight in memory, whether it is true, and how it is written. A template comes with the
+// model, so what it makes is weighed, and one that makes too much is stopped.
 #include "jinja.hpp"
 
 namespace tsrun::jinja {

@@ -14,8 +14,9 @@ namespace tsrun {
 struct Memory {
   std::int64_t process = 0;      // the program and its libraries, before anything is loaded
   std::int64_t weights = 0;      // bytes of the chip's shards, padding included
-  std::int64_t window = 0;       // while they are loaded: a rank's share of what the ranks of its host read into
-  std::int64_t window_seen = 0;  // how much of all of that the rank reads into or takes from
+  // While weights are loaded, the ranks of a host share one window that they read into.
+  std::int64_t window = 0;       // its bytes divided by these ranks
+  std::int64_t window_seen = 0;  // its bytes that the rank touches: all of them count as resident in each rank
   std::int64_t kv = 0;           // of the cache: sequences x slots x positions
   std::int64_t gathered = 0;     // of weights gathered for use
   std::int64_t activations = 0;  // of the values of a pass, and of the inputs of products in the form of the weights

@@ -43,8 +43,9 @@ struct GenerateTiming {
 std::vector<Generated> generate(Engine& engine, const std::vector<std::vector<std::int32_t>>& prompts,
                                 const GenerateOptions& options, GenerateTiming& timing);
 
-// What a pass brings for tokens that are drawn so from a vocabulary of V ids over so many chips: candidates where there
-// is a number of them that has the same token and is fewer bytes than whole rows.
+// What passes must bring so that tokens can be drawn: ids where sampling is greedy; else each chip's likeliest
+// candidates, where a number of them is sure to hold the token (Sampling::candidates) and they are fewer bytes than the
+// chip's part of the V logits; else all logits.
 Output output_for(const Sampling& sampling, std::int64_t V, int chips);
 
 // Tokens with which all prompts begin, for the plan; 0 where they are too few to be kept once.

@@ -1,5 +1,5 @@
-// The program as text: a line per step with partitions before and after. The first layer stands for
-// all, and a line says how many see more than it does or are not rotated.
+// The program as text: a line per step with partitions before and after. The first layer stands for all; of those that
+// are not as it is the number is said.
 #pragma once
 
 #include <functional>
