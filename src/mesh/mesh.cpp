@@ -19,23 +19,6 @@ std::string mpi_text(int code) {
   return {out.data(), static_cast<std::size_t>(length)};
 }
 
-// One rank on each host raises its hand.
-int count_hosts(MPI_Comm comm, MPI_Comm host) {
-  int rank_here = 0, hosts = 0;
-  MPI_Comm_rank(host, &rank_here);
-  const int first = rank_here == 0 ? 1 : 0;
-  MPI_Allreduce(&first, &hosts, 1, MPI_INT, MPI_SUM, comm);
-  return hosts;
-}
-
-std::vector<int> gather_ranks(MPI_Comm host, int rank) {
-  int count = 0;
-  MPI_Comm_size(host, &count);
-  std::vector<int> ranks(static_cast<std::size_t>(count));
-  MPI_Allgather(&rank, 1, MPI_INT, ranks.data(), 1, MPI_INT, host);
-  return ranks;
-}
-
 }  // namespace
 
 Mesh::Mesh(const Torus& torus, double timeout_seconds) : torus_(torus), timeout_(timeout_seconds) {
@@ -53,8 +36,16 @@ Mesh::Mesh(const Torus& torus, double timeout_seconds) : torus_(torus), timeout_
   coord_ = coord_of(torus_, rank_);
   MPI_Comm_split_type(comm_, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &host_comm_);
   MPI_Comm_set_errhandler(host_comm_, MPI_ERRORS_RETURN);
-  hosts_ = count_hosts(comm_, host_comm_);
-  ranks_of_host_ = gather_ranks(host_comm_, rank_);
+  int here = 0, rank_here = 0;
+  MPI_Comm_size(host_comm_, &here);
+  MPI_Comm_rank(host_comm_, &rank_here);
+  const int first = rank_here == 0 ? 1 : 0;  // one rank on each host raises its hand
+  wait_for("counting hosts",
+           [&](MPI_Request* r) { return MPI_Iallreduce(&first, &hosts_, 1, MPI_INT, MPI_SUM, comm_, r); });
+  ranks_of_host_.resize(static_cast<std::size_t>(here));
+  wait_for("gathering the ranks of a host", [&](MPI_Request* r) {
+    return MPI_Iallgather(&rank_, 1, MPI_INT, ranks_of_host_.data(), 1, MPI_INT, host_comm_, r);
+  });
 }
 
 Mesh::~Mesh() {

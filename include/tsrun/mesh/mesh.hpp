@@ -1,7 +1,9 @@
 // The ranks of this job as a 3D torus: who I am, with whom I share a host, and how the job ends.
 //
-// One owner of the communicators; others borrow. The mesh knows nothing of tensors. Every wait for another rank has
-// a deadline: a rank that waits longer than `timeout` ends the whole job and says for what it waited.
+// One owner of the communicators; others borrow. The mesh knows nothing of tensors. A wait for another rank has a
+// deadline: a rank that waits longer than `timeout` ends the whole job and says for what it waited. Only what MPI offers
+// as blocking calls alone has none (its start and end, making communicators and shared memory), and the comparison of
+// the ranks' words, since the deadline is one of them.
 #pragma once
 
 #include <mpi.h>
