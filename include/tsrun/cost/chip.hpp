@@ -26,7 +26,7 @@ enum class Fused : std::uint8_t {
 
 struct Chip {
   std::string name;
-  std::string source;       // where the figures come from
+  std::string source;       // for people: where the figures come from
   bool calibrated = false;  // the constants were fitted to measurements
 
   double bf16_flops = 0, int8_flops = 0, f32_flops = 0;  // a second; int8_flops where weights are int8
@@ -40,7 +40,7 @@ struct Chip {
   double call_s = 0;   // a collective
   double passes = 0;
   double pass_s = 0;  // a pass of the whole model, outside its layers
-  int activation_bytes = 4;
+  int activation_bytes = 4;  // of a number between steps, as its software holds and sends it
 
   KvStorage kv = KvStorage::columns;
   bool released_heads = false;  // query heads padded as the code released with the paper does
