@@ -11,27 +11,25 @@
 
 namespace tsrun {
 
-// As a stream would write it; a stream takes far longer to make than a word or a number to append.
-template <class Part>
-void append_to(std::string& out, const Part& part) {
-  if constexpr (std::is_convertible_v<const Part&, std::string_view>) {
-    out += std::string_view(part);
-  } else if constexpr (std::is_same_v<Part, char>) {
-    out += part;
-  } else if constexpr (std::is_integral_v<Part> && sizeof(Part) > 1) {
-    out += std::to_string(part);
-  } else {
-    std::ostringstream stream;
-    stream << part;
-    out += stream.str();
-  }
-}
-
-// text("heads ", 9, " over ", 2) == "heads 9 over 2"
+// Parts as a stream would write them: text("heads ", 9, " over ", 2) == "heads 9 over 2"
 template <class... Parts>
 std::string text(const Parts&... parts) {
   std::string out;
-  (append_to(out, parts), ...);
+  // A stream takes far longer to make than a word or a number to append.
+  const auto append = [&out]<class Part>(const Part& part) {
+    if constexpr (std::is_convertible_v<const Part&, std::string_view>) {
+      out += std::string_view(part);
+    } else if constexpr (std::is_same_v<Part, char>) {
+      out += part;
+    } else if constexpr (std::is_integral_v<Part> && sizeof(Part) > 1) {
+      out += std::to_string(part);
+    } else {
+      std::ostringstream stream;
+      stream << part;
+      out += stream.str();
+    }
+  };
+  (append(parts), ...);
   return out;
 }
 
