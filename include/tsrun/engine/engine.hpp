@@ -81,10 +81,11 @@ class Engine {
   const PassShape* widest_pass(Phase phase) const;
   double load_seconds() const { return load_seconds_; }
   std::int64_t load_bytes() const { return load_bytes_; }
-  std::int64_t weight_bytes() const { return weights_->bytes(); }
   std::int64_t bytes_of_products() const { return weights_->bytes_of_products(); }
   // Of all sequences together, in the cut of decode.
   std::int64_t cache_bytes_per_position() const { return cache_->bytes() / (plan_.context - plan_.prefix); }
+  // What this rank really holds, to be held against what memory() predicts.
+  std::int64_t weight_bytes() const { return weights_->bytes(); }
   std::int64_t cache_bytes() const { return cache_->bytes() + (prefill_cache_ ? prefill_cache_->bytes() : 0); }
   std::int64_t prefix_bytes() const {
     return cache_->shared_bytes() + (prefill_cache_ ? prefill_cache_->shared_bytes() : 0);
