@@ -163,51 +163,41 @@ double root_mean_square(const std::vector<float>& actual, const std::vector<floa
   return std::sqrt(sum / static_cast<double>(actual.size()));
 }
 
-}  // namespace
-
-TEST_CASE("every type in every kind of layout is near the reference on its weights, and takes the bytes it said") {
-  for (const ModelConfig& config : {serial(), parallel()})
-    for (const DType type :
-         {DType::f32, DType::f16, DType::bf16, DType::int8, DType::int8_channel, DType::int4, DType::int4_min}) {
-      CAPTURE(name(type));
-      const SharedFile file("typed", [&](const std::string& path) {
-        write_model(path, config, [type](const TensorSpec&) { return type; });
-      });
-      const std::vector<float> wanted = reference_logits(reference_of(*file), {ids.begin(), ids.end()});
-      for (const Torus& torus : tori()) {
-        const Mesh mesh(torus, 60);
-        for (const char* layout : layouts) {
-          CAPTURE(layout);
-          Engine engine(*file, plan_as_stored(file, torus, layout), mesh);
-          const std::vector<float> logits = logits_of(engine, ids);
-          if (is_exact(type)) CHECK_NEAR(logits, wanted, 1e-4);
-          CHECK(root_mean_square(logits, wanted) / deviation_of(wanted) < quantized_share);
-          for (const TrafficRow& row : engine.traffic()) CHECK(row.bytes == row.predicted_bytes);
-          CHECK(engine.weight_bytes() == engine.memory().weights);
-        }
-      }
-    }
-}
-
-TEST_CASE("products whose columns lie in blocks as they move are as near the reference") {
-  for (const DType type : {DType::f32, DType::int8, DType::int4_min}) {
+void check_near_reference(const ModelConfig& config, const std::vector<DType>& types,
+                          std::span<const char* const> its_layouts) {
+  for (const DType type : types) {
     CAPTURE(name(type));
-    const SharedFile file("wide", [&](const std::string& path) {
-      write_model(path, wide(), [type](const TensorSpec&) { return type; });
+    const SharedFile file("typed", [&](const std::string& path) {
+      write_model(path, config, [type](const TensorSpec&) { return type; });
     });
     const std::vector<float> wanted = reference_logits(reference_of(*file), {ids.begin(), ids.end()});
     for (const Torus& torus : tori()) {
       const Mesh mesh(torus, 60);
-      for (const char* layout : {"ws1d/head", "ws2d/batch"}) {
+      for (const char* layout : its_layouts) {
         CAPTURE(layout);
         Engine engine(*file, plan_as_stored(file, torus, layout), mesh);
         const std::vector<float> logits = logits_of(engine, ids);
         if (is_exact(type)) CHECK_NEAR(logits, wanted, 1e-4);
         CHECK(root_mean_square(logits, wanted) / deviation_of(wanted) < quantized_share);
         for (const TrafficRow& row : engine.traffic()) CHECK(row.bytes == row.predicted_bytes);
+        CHECK(engine.weight_bytes() == engine.memory().weights);
       }
     }
   }
+}
+
+}  // namespace
+
+TEST_CASE("every type in every kind of layout is near the reference on its weights, and takes the bytes it said") {
+  for (const ModelConfig& config : {serial(), parallel()})
+    check_near_reference(
+        config, {DType::f32, DType::f16, DType::bf16, DType::int8, DType::int8_channel, DType::int4, DType::int4_min},
+        layouts);
+}
+
+TEST_CASE("products whose columns lie in blocks as they move are as near") {
+  constexpr const char* some_layouts[] = {"ws1d/head", "ws2d/batch"};
+  check_near_reference(wide(), {DType::f32, DType::int8, DType::int4_min}, some_layouts);
 }
 
 TEST_CASE("weights that are quantised as they are loaded are those that convert would have stored, to the bit") {
