@@ -71,7 +71,6 @@ struct Measured {
 struct Sitting {
   const Job& job;
   Chip chip;  // whose costs predict
-  bool explains;
   BenchLimits limits;
   std::vector<Measured> plans;  // the chosen one first
   // Time of the chosen plan / least time - 1, over all tests; nothing where nothing was compared.
@@ -192,7 +191,7 @@ void print(bool csv, const Sitting& s) {
                 100 * *s.regret());
   if (!csv)
     for (const Measured& m : s.plans)
-      if (s.explains) std::printf("\n%s", m.program.c_str());
+      if (!m.program.empty()) std::printf("\n%s", m.program.c_str());
   std::fflush(stdout);
 }
 
@@ -212,8 +211,8 @@ RunWork work_of(const std::vector<BenchTest>& tests) {
 }
 
 // Every test of one plan. The machine's limits are probed beside the first.
-void measure(Sitting& s, Measured m, const std::vector<BenchTest>& tests, int repetitions, const Console& console,
-             Progress& progress) {
+void measure(Sitting& s, Measured m, const std::vector<BenchTest>& tests, int repetitions, bool explains,
+             const Console& console, Progress& progress) {
   std::optional<Mesh> other;
   if (!(m.plan.torus == s.job.mesh().torus())) other.emplace(m.plan.torus, s.job.mesh().timeout());
   const Mesh& mesh = other ? *other : s.job.mesh();
@@ -225,7 +224,7 @@ void measure(Sitting& s, Measured m, const std::vector<BenchTest>& tests, int re
     m.rows.push_back(bench.measure(test, repetitions));
     progress.at(static_cast<double>(m.rows.size()) / static_cast<double>(tests.size()), name(test));
   }
-  if (s.explains) m.program = explain_run(engine, gather_facts(engine, mesh), s.chip);
+  if (explains) m.program = explain_run(engine, gather_facts(engine, mesh), s.chip);
   s.plans.push_back(std::move(m));
 }
 
@@ -255,18 +254,19 @@ int run_bench(const Arguments& a, const Console& console, const MpiSession& sess
   const std::string output = a.text("output", "md");
   if (output != "md" && output != "csv" && output != "json")
     refuse({.what = text("\"", output, "\" is not a form"), .where = "--output", .next = "choose one of: md csv json"});
+  const bool explains = a.flag("explain");
   const auto compared = static_cast<std::size_t>(a.integer("compare-layouts", 0, 1, 1000));
   Job job(a, session, [&a] { return open_model(a); });
   const RunWork work = work_of(tests);
   Plan plan = job.plan(a, work);
   plan.widest = Output::greedy;
-  Sitting sitting{job, chips_of_run(a)[0], a.flag("explain"), {}, {}};
+  Sitting sitting{job, chips_of_run(a)[0], {}, {}};
   Progress progress(console.reports(), "bench");
-  measure(sitting, {plan, job.decision().why_prefill, job.decision().why_decode, {}, {}, {}}, tests, repetitions, console,
-          progress);
+  measure(sitting, {plan, job.decision().why_prefill, job.decision().why_decode, {}, {}, {}}, tests, repetitions, explains,
+          console, progress);
   if (compared > 0)
     for (const Plan& other : job.fastest(a, plan, work, compared))
-      measure(sitting, {other, "compared", "compared", {}, {}, {}}, tests, repetitions, console, progress);
+      measure(sitting, {other, "compared", "compared", {}, {}, {}}, tests, repetitions, explains, console, progress);
   const bool as_json = output == "json";
   if (console.prints() && !as_json) print(output == "csv", sitting);
   if (!console.json_wanted() && !(console.prints() && as_json)) return 0;
