@@ -57,7 +57,7 @@ ResultsFile::ResultsFile(const std::string& path, const Found& found)
     : path_(path), has_header_(!found.header.is_null()) {
   file_ = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   is_new_ = file_ >= 0;
-  if (!is_new_) file_ = open(path.c_str(), O_WRONLY | O_CLOEXEC);
+  if (!is_new_) file_ = open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);  // also where a link leads to nothing yet
   if (file_ < 0 || ftruncate(file_, found.whole) != 0 || lseek(file_, 0, SEEK_END) < 0) failed("opened", path_);
 }
 
