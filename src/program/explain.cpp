@@ -34,12 +34,17 @@ std::string line_of(const Program& p, const Step& step, const std::function<std:
   return line + "\n";
 }
 
-// The first layer stands for all; it sees a window and is rotated where any is, and how many are not is said.
-std::string layers_in_words(const ModelConfig& c) {
+// The first layer stands for all; it sees a window and is rotated where any is, and how many are not is said. What a
+// layer sees is the model's, for the step is the same.
+std::string layers_in_words(const Program& p) {
+  const ModelConfig& c = p.config;
+  std::vector<bool> is_rotated(static_cast<std::size_t>(c.layers));
+  for (const Step& step : p.steps)
+    if (step.op == Op::rotary) is_rotated[static_cast<std::size_t>(step.layer)] = true;
   int global = 0, unrotated = 0;
   for (int layer = 1; layer < c.layers; ++layer) {
     global += c.is_local(0) && !c.is_local(layer) ? 1 : 0;
-    unrotated += c.is_rotated(0) && !c.is_rotated(layer) ? 1 : 0;
+    unrotated += is_rotated[0] && !is_rotated[static_cast<std::size_t>(layer)] ? 1 : 0;
   }
   std::vector<std::string> others;
   if (global > 0) others.push_back(text(global, " see the whole context"));
@@ -73,7 +78,7 @@ std::string explain(const Program& p, const std::function<std::string(const Step
            ", cache ", to_text(p.kv_cache), " with ", p.kv_slots, " slots a chip\n");
   int layer = -1;
   for (const Step& step : p.steps) {
-    if (step.layer == 0 && layer != 0) out += layers_in_words(p.config);
+    if (step.layer == 0 && layer != 0) out += layers_in_words(p);
     if (step.layer < 0 && layer >= 0) out += "after the layers\n";
     layer = step.layer;
     if (layer <= 0) out += line_of(p, step, note);
