@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # launch/build.sh debug|release|asan|ubsan [prefix]
 #
-# Builds build/VARIANT with the compiler, MPI, HDF5 and the other libraries that CMake finds (CC, CXX, CMAKE_PREFIX_PATH and HDF5_ROOT
-# choose others) and installs to the prefix, build/VARIANT/install if none is given. debug checks the bounds of the standard
+# Builds build/VARIANT with the compiler, MPI, HDF5 and the other libraries that CMake finds (CC, CXX, CMAKE_PREFIX_PATH and
+# HDF5_ROOT choose others) and installs to the prefix, build/VARIANT/install if none is given. debug checks the bounds of the standard
 # library; asan and ubsan are debug builds with AddressSanitizer or UndefinedBehaviorSanitizer.
 #   TSRUN_TARGETS   what to build, all by default; "tsrun" leaves out the tests
 #   TSRUN_JOBS      compilers at once, as many as cores by default

@@ -40,7 +40,7 @@ po::options_description model_options(const std::string& limited) {
     ("mesh", po::value<std::string>()->value_name("XxYxZ|auto"), "the torus of ranks (auto)")
     ("layout", po::value<std::string>()->value_name("FFN/ATTN"),
      "ws1d ws2d wg_x wg_xy or wg_xyz (with @1d behind a wg_ name: stored as for ws1d) / head batch batch_x or batch_xy, "
-     "or prefill=..,decode=.. (auto)")
+     "or prefill=..,decode=.., or one of these (auto)")
     ("dtype", po::value<std::string>()->value_name("TYPE"), "what weights are held as: auto (as stored), f32, bf16, int8, int4")
     ("kv-dtype", po::value<std::string>()->value_name("TYPE"), "what the cache is held as: bf16 (default), f32, int8")
     ("threads,t", po::value<std::string>()->value_name("N"), "threads of each rank (the host's cores over its ranks)")

@@ -11,7 +11,7 @@ namespace tsrun {
 namespace {
 
 // The released code stores a single key/value head on every chip. Where the length of the prompts is cut, or the batch
-// over fewer axes than the weights are gathered over, it has no such program: there its storage is by columns.
+// over fewer axes than the weights are gathered over, `lower` has no program for that: there its storage is by columns.
 Program lower_released(const ModelConfig& config, const Torus& torus, Layout layout, const PassShape& shape,
                        const Schedules& schedules) {
   try {
