@@ -3,8 +3,8 @@
 // A cut over the batch axes N gives a chip a run of the sequences and, as slots, the key/value heads that its query
 // heads read. Every (sequence, head) that a chip needs comes from the nearest chip that has it; from itself it is free,
 // so that multiquery caches go from heads to batch without a byte. A list, not a collective: slot lists may be
-// irregular. The paper (section 3.3) moves queries between
-// such cuts; a cache moves here where prefill and decode cut attention differently.
+// irregular. The paper (section 3.3) moves queries between such cuts; a cache moves here where prefill and decode cut
+// attention differently.
 #pragma once
 
 #include <cstdint>
