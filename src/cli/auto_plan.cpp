@@ -85,6 +85,8 @@ std::vector<Chip> chips_of_run(const Arguments& arguments) {
   for (Chip& chip : chips) {
     chip.kv = KvStorage::columns;
     chip.released_heads = chip.q_through_heads = false;
+    // A cut through a block falls between its tokens: a token's sums would depend on how many there are.
+    if (cuts_blocks(chip.schedules.reduce_scatter)) chip.schedules.reduce_scatter = ScheduleName::latency;
     if (arguments.text("schedules", "chip") != "chip") continue;
     chip.schedules.all_reduce = own.all_reduce;
     chip.schedules.reduce_scatter_tokens = own.reduce_scatter_tokens;

@@ -43,6 +43,10 @@ bool is_symmetric(ScheduleName name) {
   }
 }
 
+bool cuts_blocks(ScheduleName name) {
+  return name == ScheduleName::two_way || name == ScheduleName::balanced || name == ScheduleName::rotated;
+}
+
 Schedules schedules_named(ScheduleName name) {
   Schedules s;
   const auto choose = [name](ScheduleName& of, Op collective) {

@@ -264,3 +264,16 @@ TEST_CASE("score gives natural logarithms, and logits where asked") {
   CHECK(std::filesystem::file_size(folder / "logits.h5") > (6 + 2) * 257 * 4);
   CHECK(folder.files() == 3);
 }
+
+TEST_CASE("a text's probabilities do not depend on how it is cut into passes, however collectives walk") {
+  const Folder folder;
+  std::string text;
+  for (int i = 0; i < 15; ++i) text += "line " + std::to_string(i * i) + " of many\n";
+  folder.write("text.txt", text);
+  const std::string score = "score -m " + demo + " -f " + (folder / "text.txt") + " --layout ws1d/head --json - --quiet --schedules ";
+  for (const auto& [schedule, mesh] : {std::pair("rotated", "2x2x1"), std::pair("two_way", "4x1x1")}) {
+    CAPTURE(schedule);
+    const std::string by = score + schedule + " --mesh " + mesh + " --prefill-chunk ";
+    CHECK(json_of(run(by + "64", 4))["logprobs"] == json_of(run(by + "24", 4))["logprobs"]);
+  }
+}

@@ -83,6 +83,9 @@ bool serves(ScheduleName name, Op collective);
 // Whether every chip does the same, each at its own place.
 bool is_symmetric(ScheduleName name);
 
+// Whether it cuts a block into parts that go different ways, and so are summed in different orders.
+bool cuts_blocks(ScheduleName name);
+
 // This schedule for every kind of collective that it serves, the default for the others; for sums whose blocks are tokens
 // only where it adds in the order of the chips.
 Schedules schedules_named(ScheduleName name);
