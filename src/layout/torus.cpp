@@ -23,6 +23,12 @@ Torus parse_torus(std::string_view words) {
     refuse({.what = text("\"", words, "\" is not a mesh"),
             .where = "--mesh",
             .next = "write three sizes such as 2x2x2, or auto"});
+  const std::int64_t chips = std::int64_t{1} * sizes[0] * sizes[1] * sizes[2];
+  if (chips > most_torus_chips)
+    refuse({.what = "more chips than any mesh here has",
+            .where = "--mesh",
+            .numbers = {{"chips", chips}, {"most", most_torus_chips}},
+            .next = "write a smaller mesh"});
   return {sizes[0], sizes[1], sizes[2]};
 }
 

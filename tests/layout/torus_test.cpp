@@ -96,7 +96,7 @@ TEST_CASE("a mesh is written as it is read, and nothing else is read") {
   for (const Torus& torus : some_tori()) CHECK(parse_torus(to_text(torus)) == torus);
   for (const char* const text :
        {"", "2", "2x2", "2x2x2x2", "2x2x", "x2x2", "0x1x1", "-1x1x1", "2x2x2 ", " 2x2x2", "2X2X2", "2x 2x2", "2,2,2",
-        "99999999999x1x1", "4097x1x1", "auto", "axbxc", "+2x2x2"}) {
+        "99999999999x1x1", "4097x1x1", "64x64x17", "4096x4096x4096", "auto", "axbxc", "+2x2x2"}) {
     CAPTURE(text);
     try {
       parse_torus(text);

@@ -89,7 +89,9 @@ constexpr Coord shifted(const Torus& t, Coord c, Axis a, Direction d, int hops =
 }
 
 std::string to_text(const Torus& torus);   // "4x4x8"
-Torus parse_torus(std::string_view text);  // refuses anything but XxYxZ of positive numbers
+// Refuses anything but XxYxZ of positive numbers, and more chips than most_torus_chips.
+Torus parse_torus(std::string_view text);
+inline constexpr std::int64_t most_torus_chips = 1 << 16;
 
 // Every torus of so many chips: all ordered products of three sizes, X growing first.
 std::vector<Torus> tori_of(int chips);
