@@ -5,6 +5,7 @@
 
 #include "tsrun/core/error.hpp"
 #include "tsrun/core/integer.hpp"
+#include "tsrun/kernels/team.hpp"
 
 namespace tsrun {
 namespace {
@@ -123,12 +124,18 @@ class Batch {
     const PassResult result =
         engine_.forward(phase, rows, wants_tokens ? output_ : Output::none, options_.sampling.candidates());
     const double seconds = clock.seconds();
+    std::vector<std::size_t> finished;  // rows
     for (std::size_t r = 0; r < who.size(); ++r) {
       Slot& slot = slots_[who[r]];
       slot.cached += share[who[r]];
-      if (remaining(slot) > 0) continue;
-      accept(slot, next_token(result, r, who.size(), slot.sequence));
+      if (remaining(slot) == 0) finished.push_back(r);
     }
+    std::vector<std::int32_t> next(finished.size());
+    share_out(std::ssize(finished), output_ == Output::logits, [&](std::int64_t i) {
+      const std::size_t r = finished[static_cast<std::size_t>(i)];
+      next[static_cast<std::size_t>(i)] = next_token(result, r, who.size(), slots_[who[r]].sequence);
+    });
+    for (std::size_t i = 0; i < finished.size(); ++i) accept(slots_[who[finished[i]]], next[i]);
     return seconds;
   }
   std::int32_t next_token(const PassResult& result, std::size_t row, std::size_t rows, std::size_t sequence) const {

@@ -32,26 +32,50 @@ bool heavier(const Candidate& a, const Candidate& b) {
   return a.weight != b.weight ? a.weight > b.weight : a.id < b.id;
 }
 
+// A logit that is no number is no candidate; the order of the others would not hold beside it.
+double weight_of(float logit) { return std::isnan(logit) ? -INFINITY : logit; }
+
+// Candidates by their weights, the heaviest first. Those that nobody asks for are not put in order: of a whole vocabulary
+// few are.
+class HeaviestFirst {
+ public:
+  explicit HeaviestFirst(std::vector<Candidate>& all) : all_(all) { std::make_heap(all.begin(), all.end(), lighter); }
+  const Candidate& operator[](std::size_t i) {
+    for (; ordered_ <= i; ++ordered_) std::pop_heap(all_.begin(), all_.end() - ordered_, lighter);
+    return all_[all_.size() - 1 - i];
+  }
+
+ private:
+  static bool lighter(const Candidate& a, const Candidate& b) { return heavier(b, a); }
+  std::vector<Candidate>& all_;
+  std::size_t ordered_ = 0;  // they stand at the end
+};
+
 // `random`: from 0 to below 1.
 std::int32_t drawn(std::vector<Candidate> all, const Sampling& s, double random) {
   if (s.temperature <= 0) return std::min_element(all.begin(), all.end(), heavier)->id;
-  if (s.top_k > 0 && s.top_k < std::ssize(all)) {
-    std::nth_element(all.begin(), all.begin() + s.top_k, all.end(), heavier);
-    all.resize(static_cast<std::size_t>(s.top_k));
+  if (s.top_k > 0) {
+    const auto kept = std::min<std::ptrdiff_t>(s.top_k, std::ssize(all));
+    std::partial_sort(all.begin(), all.begin() + kept, all.end(), heavier);
+    all.resize(static_cast<std::size_t>(kept));  // in one order, wherever they came from, and so is their sum
   }
-  std::sort(all.begin(), all.end(), heavier);
-  const double highest = all[0].weight;
+  const double highest = std::min_element(all.begin(), all.end(), heavier)->weight;
   double sum = 0;
   for (Candidate& c : all) sum += c.weight = std::exp((c.weight - highest) / s.temperature);
+  HeaviestFirst likeliest(all);
   // The likeliest weighs 1, so min_p compares weights as they are. At least one token stays.
-  double kept = 0;
-  std::size_t count = 0;
-  while (count < all.size() && (count == 0 || (kept < s.top_p * sum && all[count].weight >= s.min_p)))
-    kept += all[count++].weight;
+  double kept = sum;
+  std::size_t count = all.size();
+  if (s.top_p < 1 || s.min_p > 0)
+    for (kept = count = 0; count < all.size(); ++count) {
+      const double weight = likeliest[count].weight;
+      if (count > 0 && (kept >= s.top_p * sum || weight < s.min_p)) break;
+      kept += weight;
+    }
   double at = random * kept;
   for (std::size_t i = 0; i < count; ++i)
-    if ((at -= all[i].weight) < 0) return all[i].id;
-  return all[count - 1].id;
+    if ((at -= likeliest[i].weight) < 0) return likeliest[i].id;
+  return likeliest[count - 1].id;
 }
 
 }  // namespace
@@ -78,7 +102,7 @@ std::int64_t Sampling::candidates() const {
 std::int32_t sample(std::span<const float> logits, const Sampling& s, std::span<const std::int32_t> history,
                     std::uint64_t sequence) {
   std::vector<Candidate> all(logits.size());
-  for (std::size_t i = 0; i < logits.size(); ++i) all[i] = {static_cast<std::int32_t>(i), logits[i]};
+  for (std::size_t i = 0; i < logits.size(); ++i) all[i] = {static_cast<std::int32_t>(i), weight_of(logits[i])};
   for (const std::int32_t id : penalised_ids(s, history)) penalise(all[static_cast<std::size_t>(id)].weight, s);
   return drawn(std::move(all), s, random_number(s.seed, sequence, history.size()));
 }
@@ -88,7 +112,7 @@ std::int32_t sample(std::span<const Best> candidates, const Sampling& s, std::sp
   std::vector<Candidate> all;
   const Ids recent = penalised_ids(s, history);
   for (const Best& b : candidates) {
-    all.push_back({b.id, b.logit});
+    all.push_back({b.id, weight_of(b.logit)});
     if (recent.contains(b.id)) penalise(all.back().weight, s);
   }
   return drawn(std::move(all), s, random_number(s.seed, sequence, history.size()));

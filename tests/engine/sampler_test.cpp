@@ -50,6 +50,49 @@ TEST_CASE("samples follow the softmax of the logits") {
   }
 }
 
+TEST_CASE("of a whole vocabulary the token is the one that a sorted list has at the random number") {
+  const std::size_t V = 3000;
+  std::minstd_rand random(9);
+  std::set<std::int32_t> seen;
+  for (const double top_p : {1.0, 0.9, 0.3})
+    for (const double min_p : {0.0, 0.02})
+      for (std::uint64_t seed = 0; seed < 40; ++seed) {
+        std::vector<float> row(V);
+        for (float& v : row) v = static_cast<float>(random() % 1000003) / 100000;
+        std::vector<std::pair<double, std::int32_t>> sorted;  // probability times any factor, id
+        for (std::size_t i = 0; i < V; ++i)
+          sorted.emplace_back(std::exp(static_cast<double>(row[i]) / 0.8), static_cast<std::int32_t>(i));
+        std::sort(sorted.rbegin(), sorted.rend());
+        double all = 0, kept = 0;
+        for (const auto& s : sorted) all += s.first;
+        std::size_t count = 0;
+        while (count < V && (count == 0 || (kept < top_p * all && sorted[count].first >= min_p * sorted[0].first)))
+          kept += sorted[count++].first;
+        const std::vector<std::int32_t> history(seed);
+        double at = random_number(seed, 3, seed) * kept;
+        std::size_t expected = 0;
+        while (expected + 1 < count && (at -= sorted[expected].first) >= 0) ++expected;
+        const Sampling s{.temperature = 0.8, .top_p = top_p, .min_p = min_p, .seed = seed};
+        CHECK(sample(row, s, history, 3) == sorted[expected].second);
+        seen.insert(sorted[expected].second);
+      }
+  CHECK(seen.size() > 100);
+}
+
+TEST_CASE("what is no number is never drawn beside numbers") {
+  const float none = std::numeric_limits<float>::quiet_NaN();
+  const std::vector<float> row = {none, 1, none, 2, none};
+  std::vector<Best> candidates;
+  for (std::int32_t i = 0; i < 5; ++i) candidates.push_back({row[static_cast<std::size_t>(i)], i});
+  for (const double temperature : {0.0, 1.0})
+    for (const std::int64_t k : {0, 2, 9})
+      for (std::uint64_t seed = 0; seed < 20; ++seed) {
+        const Sampling s{.temperature = temperature, .top_k = k, .seed = seed};
+        CHECK(sample(row, s, {}, 0) % 2 == 1);
+        CHECK(sample(candidates, s, {}, 0) % 2 == 1);
+      }
+}
+
 TEST_CASE("top-k, top-p and min-p keep the likeliest") {
   Sampling s;
   s.temperature = 1;
