@@ -7,6 +7,12 @@
 #include "tsrun/kernels/team.hpp"
 
 namespace tsrun {
+namespace {
+
+// Numbers below which handing rows over takes longer than doing them.
+constexpr std::int64_t worth_threads = 1 << 14;
+
+}  // namespace
 
 LocalSteps::LocalSteps(const PreparedProgram& ready, const Coord& chip, const ModelConfig& config,
                        const Weights& weights, KvCache& cache, Rotaries& rotary, Factors& factors, float* arena,
@@ -184,7 +190,7 @@ void LocalSteps::rotate_queries(const Step& step) const {
   float* const q = at(step.in[0]);
   const std::int64_t tokens = rows_of(step.in[0]), width = width_of(step.in[0]);
   const std::int64_t first = mine(step.in[0], Dim::B).begin * L_;
-  share_out(tokens, tokens * width > 16384, [&](std::int64_t t) {
+  share_out(tokens, tokens * width > worth_threads, [&](std::int64_t t) {
     for (std::int64_t h = 0; h < width; h += config_.Q) rotary.rotate(first + t, q + t * width + h);
   });
 }
@@ -193,17 +199,18 @@ void LocalSteps::store_kv(const Step& step) {
   KvLayer& layer = cache_.layer(step.layer);
   const std::int64_t width = width_of(step.in[0]), first = mine(step.in[0], Dim::C).begin;
   const Range here = mine(step.in[0], Dim::B);
-  for (std::int64_t b = here.begin; b < here.end; ++b)
-    for (std::int64_t l = 0; l < std::ssize(row(b).tokens); ++l)
-      for (std::size_t slot = 0; slot < cache_.slots().size(); ++slot) {
-        const std::int64_t head = ((b - here.begin) * L_ + l) * width + cache_.slots()[slot] * config_.Q - first;
-        float* const key = at(step.in[0]) + head;
-        if (!step.weights.empty())
-          rms_norm_rows(key, 1, config_.Q, config_.norm_epsilon, weights_.vector(step.weights[0]));
-        if (config_.is_rotated(step.layer)) rotary_of(step.layer).rotate(b * L_ + l, key);
-        layer.store(cache_.local_row(row(b).sequence), static_cast<std::int64_t>(slot), row(b).context + l, key,
-                    at(step.in[1]) + head);
-      }
+  const std::int64_t slots = std::ssize(cache_.slots()), heads = here.size() * slots * L_;
+  share_out(heads, heads * config_.Q > worth_threads, [&](std::int64_t i) {  // of a slot the tokens one after the other
+    const std::int64_t l = i % L_, slot = i / L_ % slots, b = here.begin + i / L_ / slots;
+    if (l >= std::ssize(row(b).tokens)) return;
+    const std::int64_t head = ((b - here.begin) * L_ + l) * width +
+                              cache_.slots()[static_cast<std::size_t>(slot)] * config_.Q - first;
+    float* const key = at(step.in[0]) + head;
+    if (!step.weights.empty())
+      rms_norm_rows(key, 1, config_.Q, config_.norm_epsilon, weights_.vector(step.weights[0]));
+    if (config_.is_rotated(step.layer)) rotary_of(step.layer).rotate(b * L_ + l, key);
+    layer.store(cache_.local_row(row(b).sequence), slot, row(b).context + l, key, at(step.in[1]) + head);
+  });
 }
 
 void LocalSteps::attend(const Step& step) {
@@ -234,11 +241,12 @@ void LocalSteps::pick(const Step& step) const {
 // A row's best is two numbers: the logit, and the bits of the id.
 void LocalSteps::best(const Step& step) const {
   const VocabularyPart part = vocabulary(step.in[0]);
-  for (std::int64_t r = 0; r < rows_of(step.in[0]); ++r) {
+  const std::int64_t rows = rows_of(step.in[0]);
+  share_out(rows, rows * part.width > worth_threads, [&](std::int64_t r) {
     const Best b = best_of(at(step.in[0]) + r * part.width, part);
     at(step.out[0])[2 * r] = b.logit;
     at(step.out[0])[2 * r + 1] = std::bit_cast<float>(b.id);
-  }
+  });
 }
 
 void LocalSteps::choose(const Step& step) const {
@@ -254,27 +262,30 @@ void LocalSteps::choose(const Step& step) const {
 
 void LocalSteps::likeliest(const Step& step) const {
   const VocabularyPart part = vocabulary(step.in[0]);
-  std::vector<Best> row(static_cast<std::size_t>(width_of(step.out[0]) / 2));
-  float* out = at(step.out[0]);
-  for (std::int64_t r = 0; r < rows_of(step.in[0]); ++r) {
+  const std::int64_t rows = rows_of(step.in[0]), count = width_of(step.out[0]) / 2;
+  share_out(rows, rows * part.width > worth_threads, [&](std::int64_t r) {
+    thread_local std::vector<Best> row;
+    row.resize(static_cast<std::size_t>(count));
     likeliest_of(at(step.in[0]) + r * part.width, part, row);
+    float* out = at(step.out[0]) + 2 * r * count;
     for (const Best& b : row) {
       *out++ = b.logit;
       *out++ = std::bit_cast<float>(b.id);
     }
-  }
+  });
 }
 
 void LocalSteps::softmax_stats(const Step& step) const {
   const VocabularyPart part = vocabulary(step.in[0]);
-  for (std::int64_t r = 0; r < rows_of(step.in[0]); ++r) {
+  const std::int64_t rows = rows_of(step.in[0]);
+  share_out(rows, rows * part.width > worth_threads, [&](std::int64_t r) {
     const std::span<const std::int32_t> targets = row(r / L_).targets;
     const std::int64_t l = r % L_;
     const std::int32_t target = l < std::ssize(targets) ? targets[static_cast<std::size_t>(l)] : -1;
     const SoftmaxStats stats = tsrun::softmax_stats(at(step.in[0]) + r * part.width, part, target);
     const float numbers[] = {stats.largest, stats.sum, stats.target};
     std::copy_n(numbers, 3, at(step.out[0]) + 3 * r);
-  }
+  });
 }
 
 void LocalSteps::score(const Step& step) const {
