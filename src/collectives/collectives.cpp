@@ -13,14 +13,6 @@
 namespace tsrun {
 namespace {
 
-// Grows only: a shape that has passed once allocates nothing again. What was in the buffer is gone: old and new memory are
-// never held at once.
-void grow(std::vector<std::byte>& buffer, std::int64_t bytes) {
-  if (static_cast<std::int64_t>(buffer.size()) >= bytes) return;
-  std::vector<std::byte>().swap(buffer);
-  buffer.resize(static_cast<std::size_t>(bytes));
-}
-
 // What is long is copied by all threads: one alone moves a small part of what the memory could.
 void copy_bytes(std::byte* to, const std::byte* from, std::int64_t bytes) {
   constexpr std::int64_t piece = 64 << 10, worth_threads = 4 * piece;
@@ -95,11 +87,9 @@ void Collectives::post(const Round& round, const SlotBytes& slots, LinkCounts& c
     if (!lies_down(m)) incoming += slots.bytes(m.receive);
     if (m.send.repeat > 1) packed += slots.bytes(m.send);
   }
-  grow(received_, incoming);
-  grow(sending_, packed);
+  std::byte* landing = room(received_, incoming);
+  std::byte* leaving = room(sending_, packed);
   requests_.clear();
-  std::byte* landing = received_.data();
-  std::byte* leaving = sending_.data();
   const Torus& torus = mesh_.torus();
   for (const Move& m : round) {
     const int tag = static_cast<int>(m.axis) * 2 + static_cast<int>(m.direction);
@@ -206,8 +196,7 @@ void Collectives::reduce_all(const Schedule& schedule, std::span<const Strided> 
   const std::int64_t padded = block_bytes * schedule.blocks;
   buffer_ = static_cast<std::byte*>(tensors[0].out);
   if (padded > whole || tensors.size() > 1) {
-    grow(blocks_, padded);
-    buffer_ = blocks_.data();
+    buffer_ = room(blocks_, padded);
     std::fill(buffer_ + whole, buffer_ + padded, std::byte{0});
   }
   std::byte* part = buffer_;
@@ -240,8 +229,7 @@ void Collectives::run(const Schedule& schedule, std::span<const Strided> tensors
     walk(schedule, slots, counts);
     return unpack(schedule, slots, tensors);
   }
-  grow(blocks_, bytes * schedule.blocks);
-  buffer_ = blocks_.data();
+  buffer_ = room(blocks_, bytes * schedule.blocks);
   pack(schedule, slots, tensors);
   walk(schedule, slots, counts);
   unpack(schedule, slots, tensors);

@@ -159,9 +159,8 @@ PreparedProgram Executor::prepare(Program program) {
 const float* Executor::run(const PreparedProgram& ready, std::span<const PassInput> rows, KvCache& cache) {
   const Program& p = ready.program;
   check(static_cast<std::int64_t>(rows.size()) == p.B, "a pass brings as many rows as its program expects");
-  if (static_cast<std::int64_t>(arena_.size()) < ready.buffers.elements)
-    arena_.resize(static_cast<std::size_t>(ready.buffers.elements));
-  LocalSteps local(ready, mesh_.coord(), config_, weights_, cache, rotary_, factors_, arena_.data(), rows);
+  arena_ = room<float>(arena_memory_, ready.buffers.elements);
+  LocalSteps local(ready, mesh_.coord(), config_, weights_, cache, rotary_, factors_, arena_, rows);
   with_team([&] {
     std::size_t next = 0;
     for (std::size_t i = 0; i < p.steps.size(); ++i) {
@@ -176,7 +175,7 @@ const float* Executor::run(const PreparedProgram& ready, std::span<const PassInp
       seconds_.compute += seconds_since(start);
     }
   });
-  return p.result < 0 ? nullptr : arena_.data() + ready.buffers.offset[static_cast<std::size_t>(p.result)];
+  return p.result < 0 ? nullptr : arena_ + ready.buffers.offset[static_cast<std::size_t>(p.result)];
 }
 
 // A product and its movement, one after the other.
@@ -219,7 +218,7 @@ void Executor::move_values(const PreparedProgram& ready, const Step& step, const
                            LinkCounts& sent) {
   tensors_.clear();
   for (std::size_t i = 0; i < moved_from(step).size(); ++i)
-    tensors_.push_back(strided(ready.program, step, i, c.block_width, arena_.data(), ready.buffers));
+    tensors_.push_back(strided(ready.program, step, i, c.block_width, arena_, ready.buffers));
   collectives_.run(c.schedule, tensors_, sent);
 }
 

@@ -9,6 +9,7 @@
 #include <span>
 #include <vector>
 
+#include "tsrun/kernels/pages.hpp"
 #include "tsrun/mesh/mesh.hpp"
 #include "tsrun/program/program.hpp"
 #include "tsrun/schedule/links.hpp"
@@ -53,10 +54,10 @@ class Collectives {
 
   const Mesh& mesh_;
   double waited_ = 0;
-  std::byte* buffer_ = nullptr;      // the schedule's: `blocks_`, or a tensor where its blocks lie alike
-  std::vector<std::byte> blocks_;    // all blocks of the group, of all tensors
-  std::vector<std::byte> received_;  // blocks on their way in that may not lie down yet, move after move
-  std::vector<std::byte> sending_;   // those that do not lie side by side
+  std::byte* buffer_ = nullptr;  // the schedule's: `blocks_`, or a tensor where its blocks lie alike
+  Pages blocks_;                 // all blocks of the group, of all tensors
+  Pages received_;               // blocks on their way in that may not lie down yet, move after move
+  Pages sending_;                // those that do not lie side by side
   std::vector<MPI_Request> requests_;
 };
 

@@ -18,6 +18,7 @@
 #include "tsrun/engine/kv_cache.hpp"
 #include "tsrun/engine/weight_gather.hpp"
 #include "tsrun/engine/weights.hpp"
+#include "tsrun/kernels/pages.hpp"
 #include "tsrun/kernels/product.hpp"
 #include "tsrun/kernels/rotary.hpp"
 #include "tsrun/kernels/team.hpp"
@@ -115,7 +116,8 @@ class Executor {
   std::vector<Strided> tensors_;  // of the collective at work
   Rotaries rotary_;
   Factors factors_;
-  std::vector<float> arena_;
+  Pages arena_memory_;
+  float* arena_ = nullptr;  // the values of the program at work
   std::vector<TrafficRow> traffic_;
   std::map<std::tuple<Op, ScheduleName, std::string>, Links> links_;  // by kind of collective and group
   Seconds seconds_;

@@ -11,6 +11,7 @@
 
 #include "tsrun/collectives/collectives.hpp"
 #include "tsrun/engine/weights.hpp"
+#include "tsrun/kernels/pages.hpp"
 #include "tsrun/kernels/product.hpp"
 #include "tsrun/program/program.hpp"
 
@@ -37,15 +38,16 @@ class WeightGather {
     AxisStack free, contracted;     // axes of the group that cut its output and its input
     const std::byte* blocks = nullptr;  // the tile of each chip of the group
   };
-  void make_room(const Step& step, int chips, const Weights& weights);
+  std::byte* room_for(const Step& step, int chips, const Weights& weights);
 
   Torus torus_;
   Collectives& collectives_;
   AxisStack group_;
   std::vector<Gathered> gathered_;
   std::vector<Strided> tensors_;
-  std::vector<std::byte> blocks_;  // of all weights of the step at work
-  std::vector<PackedView> side_by_side_;
+  Pages blocks_;  // of all weights of the step at work
+  std::vector<PackedView> side_by_side_;  // of one weight: the contracted blocks of each free one
+  std::vector<ProductOf> products_;
 };
 
 }  // namespace tsrun
