@@ -1,6 +1,7 @@
 // How keys and values lie in the cache.
 #include <cmath>
 #include <cstring>
+#include <type_traits>
 #include <vector>
 
 #include "tsrun/core/integer.hpp"
@@ -8,6 +9,9 @@
 
 namespace tsrun {
 namespace {
+
+template <std::int64_t count>
+using Bytes = std::integral_constant<std::int64_t, count>;
 
 // One head's numbers as a cache of this type holds them: numbers, then scales.
 void encode(DType type, const float* in, std::int64_t Q, std::byte* out) {
@@ -53,18 +57,32 @@ const std::byte* KvLayer::values(std::int64_t sequence, std::int64_t slot, std::
   return values_.data() + head_at(sequence, slot) + first * cached_bytes(type_, Q_);
 }
 
-// move(place in the panel's head, place in the key's own order, bytes)
+// move(place in the head's keys, place in the key's own order, bytes), which are known where it is compiled: of a key each
+// number goes to a place of its own.
 template <class Move>
 void KvLayer::each_piece_of_key(std::int64_t position, Move move) const {
-  const std::int64_t width = bits(type_) / 8, first = position / key_panel * key_panel, rows = panel_positions(first);
+  const std::int64_t first = position / key_panel * key_panel, rows = panel_positions(first);
   const std::int64_t panel = first * cached_bytes(type_, Q_), inside = position - first;
-  const std::int64_t group = type_ == DType::int8 ? group_size : Q_;
-  for (std::int64_t c = 0; c < Q_; ++c) {
-    const std::int64_t scales = type_ == DType::int8 ? c / group * 2 * rows : 0;  // of the groups before
-    move(panel + scales + (c * rows + inside) * width, c * width, width);
-  }
-  for (std::int64_t g = 0; g * group < Q_ && type_ == DType::int8; ++g)
-    move(panel + (std::min(Q_, (g + 1) * group) + 2 * g) * rows + 2 * inside, Q_ + 2 * g, std::int64_t{2});
+  const auto each_number = [&](auto width) {
+    for (std::int64_t c = 0; c < Q_; ++c) {
+      const std::int64_t scales = type_ == DType::int8 ? c / group_size * 2 * rows : 0;  // of the groups before
+      move(panel + scales + (c * rows + inside) * width, c * width, width);
+    }
+  };
+  if (type_ == DType::f32) return each_number(Bytes<4>{});
+  if (type_ == DType::bf16) return each_number(Bytes<2>{});
+  each_number(Bytes<1>{});
+  for (std::int64_t g = 0; g * group_size < Q_; ++g)
+    move(panel + (std::min(Q_, (g + 1) * group_size) + 2 * g) * rows + 2 * inside, Q_ + 2 * g, Bytes<2>{});
+}
+
+// The same of a head's first keys, one after the other. Whole panels lie alike in every cache, and move as they are.
+template <class Move>
+void KvLayer::each_piece_of_keys(std::int64_t positions, Move move) const {
+  const std::int64_t bytes = cached_bytes(type_, Q_), whole = positions / key_panel * key_panel;
+  if (whole > 0) move(std::int64_t{0}, std::int64_t{0}, whole * bytes);
+  for (std::int64_t p = whole; p < positions; ++p)
+    each_piece_of_key(p, [&](std::int64_t in_panel, std::int64_t own, auto size) { move(in_panel, p * bytes + own, size); });
 }
 
 void KvLayer::store(std::int64_t sequence, std::int64_t slot, std::int64_t position, const float* key,
@@ -74,7 +92,7 @@ void KvLayer::store(std::int64_t sequence, std::int64_t slot, std::int64_t posit
   encoded.resize(static_cast<std::size_t>(bytes));
   encode(type_, key, Q_, encoded.data());
   std::byte* const keys = keys_.data() + head_at(sequence, slot);
-  each_piece_of_key(own, [&](std::int64_t to, std::int64_t from, std::int64_t size) {
+  each_piece_of_key(own, [&](std::int64_t to, std::int64_t from, auto size) {
     std::memcpy(keys + to, encoded.data() + from, static_cast<std::size_t>(size));
   });
   encode(type_, value, Q_, values_.data() + head_at(sequence, slot) + own * bytes);
@@ -83,20 +101,18 @@ void KvLayer::store(std::int64_t sequence, std::int64_t slot, std::int64_t posit
 void KvLayer::copy_out(std::int64_t sequence, std::int64_t slot, std::int64_t positions, std::byte* to) const {
   const std::int64_t bytes = cached_bytes(type_, Q_);
   const std::byte* const keys = keys_.data() + head_at(sequence, slot);
-  for (std::int64_t p = 0; p < positions; ++p)
-    each_piece_of_key(p, [&](std::int64_t from, std::int64_t at, std::int64_t size) {
-      std::memcpy(to + p * bytes + at, keys + from, static_cast<std::size_t>(size));
-    });
+  each_piece_of_keys(positions, [&](std::int64_t from, std::int64_t at, auto size) {
+    std::memcpy(to + at, keys + from, static_cast<std::size_t>(size));
+  });
   std::memcpy(to + positions * bytes, values(sequence, slot, 0), static_cast<std::size_t>(positions * bytes));
 }
 
 void KvLayer::copy_in(std::int64_t sequence, std::int64_t slot, std::int64_t positions, const std::byte* from) {
   const std::int64_t bytes = cached_bytes(type_, Q_);
   std::byte* const keys = keys_.data() + head_at(sequence, slot);
-  for (std::int64_t p = 0; p < positions; ++p)
-    each_piece_of_key(p, [&](std::int64_t to, std::int64_t at, std::int64_t size) {
-      std::memcpy(keys + to, from + p * bytes + at, static_cast<std::size_t>(size));
-    });
+  each_piece_of_keys(positions, [&](std::int64_t to, std::int64_t at, auto size) {
+    std::memcpy(keys + to, from + at, static_cast<std::size_t>(size));
+  });
   std::memcpy(values_.data() + head_at(sequence, slot), from + positions * bytes,
               static_cast<std::size_t>(positions * bytes));
 }

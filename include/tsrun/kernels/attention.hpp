@@ -37,8 +37,8 @@ class KvLayer {
   const std::byte* keys(std::int64_t sequence, std::int64_t slot, std::int64_t first) const;
   std::int64_t panel_positions(std::int64_t first) const { return std::min(key_panel, positions_ - first); }
   const std::byte* values(std::int64_t sequence, std::int64_t slot, std::int64_t first) const;
-  // The first own positions of one head, keys then values, one after the other: what a cache of the same kind takes
-  // over.
+  // The first own positions of one head, keys then values: what a cache of the same type takes over. Whole panels of keys
+  // go as they lie, then keys one after the other.
   std::int64_t bytes_of(std::int64_t positions) const { return 2 * positions * cached_bytes(type_, Q_); }
   void copy_out(std::int64_t sequence, std::int64_t slot, std::int64_t positions, std::byte* to) const;
   void copy_in(std::int64_t sequence, std::int64_t slot, std::int64_t positions, const std::byte* from);
@@ -49,9 +49,11 @@ class KvLayer {
   std::int64_t head_at(std::int64_t sequence, std::int64_t slot) const {
     return (sequence * slots_ + slot) * positions_ * cached_bytes(type_, Q_);
   }
-  // One key's bytes between its own order, numbers then scales, and its place in a panel.
+  // One key's bytes between its own order, numbers then scales, and its place in a panel; and many keys'.
   template <class Move>
   void each_piece_of_key(std::int64_t position, Move move) const;
+  template <class Move>
+  void each_piece_of_keys(std::int64_t positions, Move move) const;
   DType type_;
   std::int64_t slots_, positions_, Q_;
   Pages keys_, values_;
