@@ -71,7 +71,7 @@ class Lowering {
       if (d.dim == Dim::B || d.dim == Dim::L) s = s.then(d);
       else cut = cut | d.axes.set();
     }
-    const ValueId out = w_.make(op == Op::sum ? "mean" : "square", s.then({Dim::T, {}}).with_partial(cut));
+    const ValueId out = w_.make(op == Op::sum ? "sum" : "squares", s.then({Dim::T, {}}).with_partial(cut));
     w_.step(op, {x}, {out});
     return w_.all_reduce({out})[0];
   }
@@ -82,9 +82,9 @@ class Lowering {
   };
   Measured measured(ValueId x) {
     if (config().norm == Norm::layer) {
-      const ValueId mean = statistic(Op::sum, x);
+      const ValueId sum = statistic(Op::sum, x);
       const ValueId centered = w_.make("n", part(x));
-      w_.step(Op::center, {x, mean}, {centered});
+      w_.step(Op::center, {x, sum}, {centered});
       x = centered;
     }
     return {x, statistic(Op::sum_squares, x)};
