@@ -39,7 +39,7 @@ enum class Op : std::uint8_t {
   embed,           // ids -> rows of the table that are mine, else 0; and of that of the positions
   sum,             // x BLE -> BLT: sum of each row over the E that is mine
   sum_squares,     // x BLE -> BLT
-  center,          // x, sum: x - mean, in place; padding stays 0
+  center,          // x, sum: x - mean; padding stays 0
   norm,            // x, sum of squares: x / sqrt(mean square + epsilon) * scale (+ bias); in place, or not
   slice,           // my part of a replicated dimension
   matmul,          // one input: times each weight, one output each; several: each times its weight, one output, the sum
@@ -202,6 +202,9 @@ std::vector<WeightUse> stored_weights(const ModelConfig& config, const Layout& l
 // The movement of a step that communicates: gather_matmul is an all_gather of `in` to the first of `via`,
 // matmul_scatter a reduce_scatter of the first of `via` to `out`, gather_weights an all_gather of its weights.
 Op collective_of(Op op);
+std::span<const ValueId> moved_from(const Step& step);
+std::span<const ValueId> moved_to(const Step& step);
+
 // Rows of a weight's shard that are in this tile, in whole panels of so many as products read together.
 inline constexpr std::int64_t rows_together = 16;
 constexpr Range tile_rows(std::int64_t rows, int tiles, int tile) {
@@ -212,7 +215,5 @@ constexpr Range tile_rows(std::int64_t rows, int tiles, int tile) {
 constexpr std::int64_t most_tile_rows(std::int64_t rows, int tiles) {
   return std::min(rows, ceil_div(ceil_div(rows, rows_together), tiles) * rows_together);
 }
-std::span<const ValueId> moved_from(const Step& step);
-std::span<const ValueId> moved_to(const Step& step);
 
 }  // namespace tsrun
