@@ -46,9 +46,10 @@ class StepWriter {
   // x times each weight, each product scattered over the group.
   Values matmul_scatter(ValueId x, const std::vector<Product>& products, const AxisStack& group,
                         const std::vector<Dim>& dims);
-  // The sum of each input, gathered over `gathered`, times its weight; then scattered over `scattered` into `to`.
-  ValueId sum_of_products(const Values& in, const std::vector<Product>& products, const AxisStack& gathered,
-                          const std::vector<Dim>& dims, const AxisStack& scattered, Dim to);
+  // The sum of each input, gathered over the group `over`, times its weight; then scattered over the group `onto` into
+  // `to`.
+  ValueId sum_of_products(const Values& in, const std::vector<Product>& products, const AxisStack& over,
+                          const std::vector<Dim>& dims, const AxisStack& onto, Dim to);
 
  private:
   bool moves(const AxisStack& group) const { return p_.torus.size(group) > 1; }
