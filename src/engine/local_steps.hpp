@@ -17,7 +17,7 @@ class LocalSteps {
              KvCache& cache, Rotaries& rotary, Factors& factors, float* arena, std::span<const PassInput> rows);
   void run(const Step& step);
   // The products of a step, which may also communicate: from the values that are whole to those that are not summed
-  // yet. They are taken up once, and multiplied as often as weights come: product(weight, x, y) makes one product.
+  // yet. They are taken up once, and multiplied as often as weights come: product(i, x, y) makes the i-th product.
   void take_factors(std::span<const ValueId> in, std::int64_t block_width = 0) const;
   template <class Product>
   void each_product(const Step& step, std::span<const ValueId> in, std::span<const ValueId> out,

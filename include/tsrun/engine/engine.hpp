@@ -31,7 +31,7 @@ struct Plan {
   std::optional<DType> weights;  // asked for (held_type); nothing: as stored
   DType kv = DType::bf16;
   Schedules schedules;
-  std::int64_t sequences = 1;       // slots of the cache
+  std::int64_t sequences = 1;       // that have a place in the cache: slots
   std::int64_t context = 0;         // positions of each, shared ones included
   std::int64_t prefix = 0;          // first positions that all sequences share: computed and kept once
   std::int64_t chunk = 512;         // new tokens of a sequence in one prefill pass, at most

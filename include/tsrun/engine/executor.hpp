@@ -29,7 +29,7 @@ namespace tsrun {
 
 // One row of a pass with its numbers; without tokens it is empty.
 struct PassInput {
-  std::int64_t sequence = 0;                // row of the cache
+  std::int64_t sequence = 0;                // Engine::forward: its number, a slot; Executor::run: its row of the cache
   std::int64_t context = 0;                 // tokens of it that are already there
   std::span<const std::int32_t> tokens;     // new ones
   std::span<const std::int32_t> targets{};  // Output::score: the token after each of them
