@@ -81,7 +81,7 @@ bool lies_down(const Move& m) { return m.action == Action::place && m.receive.re
 
 }  // namespace
 
-void Collectives::post(const Round& round, const SlotBytes& slots, LinkCounts& counts) {
+void Collectives::post(const Round& round, const SlotBytes& slots, LinkCounts& counts, const char* what) {
   std::int64_t incoming = 0, packed = 0;
   for (const Move& m : round) {
     if (!lies_down(m)) incoming += slots.bytes(m.receive);
@@ -97,8 +97,9 @@ void Collectives::post(const Round& round, const SlotBytes& slots, LinkCounts& c
     check(std::max(in, out) <= INT_MAX, "a message's bytes are counted by an int");
     if (in > 0) {
       std::byte* const to = lies_down(m) ? buffer_ + slots.begin(m.receive.first) : landing;
-      MPI_Irecv(to, static_cast<int>(in), MPI_BYTE, rank_of(torus, sender_to(m, torus, mesh_.coord())), tag, mesh_.comm(),
-                &requests_.emplace_back());
+      const int sender = rank_of(torus, sender_to(m, torus, mesh_.coord()));
+      MPI_Request& request = requests_.emplace_back();
+      mesh_.must(MPI_Irecv(to, static_cast<int>(in), MPI_BYTE, sender, tag, mesh_.comm(), &request), what);
       if (to == landing) landing += in;
     }
     if (out == 0) continue;
@@ -111,8 +112,9 @@ void Collectives::post(const Round& round, const SlotBytes& slots, LinkCounts& c
         leaving += bytes;
       });
     }
-    MPI_Isend(from, static_cast<int>(out), MPI_BYTE, rank_of(torus, receiver_of(m, torus, mesh_.coord())), tag, mesh_.comm(),
-              &requests_.emplace_back());
+    const int receiver = rank_of(torus, receiver_of(m, torus, mesh_.coord()));
+    MPI_Request& request = requests_.emplace_back();
+    mesh_.must(MPI_Isend(from, static_cast<int>(out), MPI_BYTE, receiver, tag, mesh_.comm(), &request), what);
     LinkCount& count = counts.at(m.axis, m.direction);
     count.messages += 1;
     count.bytes += out;
@@ -147,10 +149,11 @@ void Collectives::take(const Round& round, const SlotBytes& slots) {
 }
 
 void Collectives::walk(const Schedule& schedule, const SlotBytes& slots, LinkCounts& counts) {
+  const char* const what = name(schedule.collective).data();
   for (const Round& round : schedule.rounds) {
-    post(round, slots, counts);
+    post(round, slots, counts, what);
     const auto start = std::chrono::steady_clock::now();
-    mesh_.wait_all(requests_, name(schedule.collective).data());
+    mesh_.wait_all(requests_, what);
     waited_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     take(round, slots);
   }

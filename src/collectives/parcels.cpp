@@ -16,6 +16,7 @@ FirstLink first_link(const Torus& torus, const Coord& from, const Coord& to) {
 
 void exchange(const Mesh& mesh, std::span<const Parcel> out, std::span<const Parcel> in, LinkCounts& counts) {
   constexpr int tag = 2 * axis_count;  // above those of the links
+  constexpr const char* what = "move_kv";
   std::vector<MPI_Request> requests;
   requests.reserve(out.size() + in.size());
   const auto count_of = [](const Parcel& parcel) {
@@ -23,15 +24,15 @@ void exchange(const Mesh& mesh, std::span<const Parcel> out, std::span<const Par
     return static_cast<int>(parcel.bytes.size());
   };
   for (const Parcel& p : in)
-    MPI_Irecv(p.bytes.data(), count_of(p), MPI_BYTE, p.rank, tag, mesh.comm(), &requests.emplace_back());
+    mesh.must(MPI_Irecv(p.bytes.data(), count_of(p), MPI_BYTE, p.rank, tag, mesh.comm(), &requests.emplace_back()), what);
   for (const Parcel& p : out) {
-    MPI_Isend(p.bytes.data(), count_of(p), MPI_BYTE, p.rank, tag, mesh.comm(), &requests.emplace_back());
+    mesh.must(MPI_Isend(p.bytes.data(), count_of(p), MPI_BYTE, p.rank, tag, mesh.comm(), &requests.emplace_back()), what);
     const FirstLink link = first_link(mesh.torus(), mesh.coord(), coord_of(mesh.torus(), p.rank));
     LinkCount& count = counts.at(link.axis, link.direction);
     count.messages += 1;
     count.bytes += static_cast<std::int64_t>(p.bytes.size());
   }
-  mesh.wait_all(requests, "move_kv");
+  mesh.wait_all(requests, what);
 }
 
 }  // namespace tsrun

@@ -49,7 +49,8 @@ class Collectives {
   void pack(const Schedule& schedule, const SlotBytes& slots, std::span<const Strided> tensors);
   void unpack(const Schedule& schedule, const SlotBytes& slots, std::span<const Strided> tensors);
   void walk(const Schedule& schedule, const SlotBytes& slots, LinkCounts& counts);
-  void post(const Round& round, const SlotBytes& slots, LinkCounts& counts);
+  // Starts a round's messages; `what` names the collective where that fails.
+  void post(const Round& round, const SlotBytes& slots, LinkCounts& counts, const char* what);
   void take(const Round& round, const SlotBytes& slots);
 
   const Mesh& mesh_;
