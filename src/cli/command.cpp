@@ -96,7 +96,10 @@ int run(const std::vector<std::string>& words, const MpiSession* session) {
   }
   const bool speaks = session != nullptr ? session->speaks() : launch_of_environment().rank == 0;
   try {
-    if (session != nullptr) session->refuse_other_words(words);
+    if (session != nullptr) {
+      session->refuse_threadless();
+      session->refuse_other_words(words);
+    }
     if (words.empty() || words[0] == "--help" || words[0] == "-h" || words[0] == "help") {
       if (speaks) print_help();
       return 0;

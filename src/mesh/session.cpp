@@ -27,8 +27,7 @@ long first_number(const Names& names, long otherwise) {
 }  // namespace
 
 MpiSession::MpiSession(int* argc, char*** argv) {
-  int level = 0;
-  MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &level);
+  MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &thread_level_);
   MPI_Comm_rank(MPI_COMM_WORLD, &rank_);
   MPI_Comm_size(MPI_COMM_WORLD, &size_);
 }
@@ -57,6 +56,15 @@ void MpiSession::refuse_singletons() const {
             .where = "launch",
             .numbers = {{"started", static_cast<std::int64_t>(told)}, {"in this job", std::int64_t{1}}},
             .next = text("start with the mpirun of ", mpi_library(), ", or with srun --mpi=pmix under Slurm")});
+}
+
+void MpiSession::refuse_threadless() const {
+  int lowest = thread_level_;
+  MPI_Allreduce(&thread_level_, &lowest, 1, MPI_INT, MPI_MIN, MPI_COMM_WORLD);
+  if (lowest >= MPI_THREAD_FUNNELED) return;
+  refuse({.what = text(mpi_library(), " does not serve processes that have threads (MPI_THREAD_FUNNELED)"),
+          .where = "launch",
+          .next = "build tsrun with an MPI library that does, and start it with that one's mpirun"});
 }
 
 namespace {

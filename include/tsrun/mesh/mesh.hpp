@@ -39,6 +39,8 @@ class MpiSession {
   int size() const { return size_; }
   // Refuses n copies of a one-rank job that a wrong launcher started.
   void refuse_singletons() const;
+  // Refuses, on all ranks alike, an MPI library that cannot serve a process with threads (one of them calls it).
+  void refuse_threadless() const;
   // Every rank must do the same: refuses, on all ranks alike, words that are not those of rank 0.
   void refuse_other_words(const std::vector<std::string>& words) const;
   bool speaks() const;  // rank 0, and of n singletons the first
@@ -46,6 +48,7 @@ class MpiSession {
  private:
   int rank_ = 0;
   int size_ = 1;
+  int thread_level_ = 0;  // of MPI, that it granted
 };
 
 class Mesh {
