@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <exception>
+#include <new>
 
 #include "read_plan.hpp"
 #include "shard_packer.hpp"
@@ -43,6 +44,8 @@ class FirstError {
       if (error_) std::rethrow_exception(error_);
     } catch (const Error& error) {
       return error;
+    } catch (const std::bad_alloc&) {
+      return out_of_memory();
     }
     return {};
   }

@@ -4,6 +4,7 @@
 #include <array>
 #include <chrono>
 #include <climits>
+#include <new>
 #include <numeric>
 #include <utility>
 
@@ -119,6 +120,8 @@ void Mesh::together(const char* phase, const std::function<void()>& work) const 
     work();
   } catch (const Error& error) {
     mine = error;
+  } catch (const std::bad_alloc&) {
+    mine = out_of_memory();
   }
   agree(mine, phase);
 }

@@ -113,6 +113,12 @@ std::string host_name() {
   return {out.data(), static_cast<std::size_t>(length)};
 }
 
+Error out_of_memory() {
+  return Error(Exit::goal, {.what = "the system gives this rank no more memory",
+                            .where = host_name(),
+                            .next = "use more hosts, a smaller --ctx-size or --batch"});
+}
+
 void abort_job(int status, const std::string& message) {
   std::fprintf(stderr, "tsrun: %s\n", message.c_str());
   std::fflush(stderr);

@@ -82,7 +82,7 @@ class Mesh {
   std::optional<Error> agreed(const std::optional<Error>& mine, const char* phase) const;
   // Throws what was agreed.
   void agree(const std::optional<Error>& mine, const char* phase) const;
-  // Runs `work` on every rank, then agrees.
+  // Runs `work` on every rank, then agrees: an Error of one, or memory that one did not get, is thrown on all of them.
   void together(const char* phase, const std::function<void()>& work) const;
 
   std::vector<double> gather(double value) const;  // of every rank, on every rank
@@ -111,5 +111,7 @@ class Mesh {
 // Prints one line on stderr and ends every rank of the job at once with this status.
 [[noreturn]] void abort_job(int status, const std::string& message);
 std::string host_name();
+// What std::bad_alloc means to a user, said of this host.
+Error out_of_memory();
 
 }  // namespace tsrun
