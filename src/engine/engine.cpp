@@ -97,12 +97,12 @@ void refuse_impossible(const ModelFile& file, const Plan& plan) {
             .where = "--batch",
             .numbers = {{"asked", plan.sequences}, {"most", most_sequences}},
             .next = "lower --batch; prompts beyond it wait for a slot"});
-  check(plan.prefix >= 0 && plan.prefix < plan.context, "a sequence has positions of its own");
   if (plan.context < 1 || plan.context > file.config().context)
     refuse({.what = "the context is not one that the model has",
             .where = file.path(),
             .numbers = {{"asked", plan.context}, {"the model's", file.config().context}},
             .next = "shorten the prompts, or lower -n or --ctx-size"});
+  check(plan.prefix >= 0 && plan.prefix < plan.context, "a sequence has positions of its own");
 }
 
 HostRanks host_ranks(const Mesh& mesh) {

@@ -1,0 +1,64 @@
+// What the engine refuses, in words for those who asked for it, and on every rank alike.
+#include "golden_file.hpp"
+
+using namespace tsrun;
+using namespace tsrun::test;
+
+namespace {
+
+ModelConfig small_config() {
+  ModelConfig c;
+  c.name = "made up";
+  c.layers = 1;
+  c.E = 64;
+  c.F = 96;
+  c.H = 4;
+  c.K = 2;
+  c.Q = 16;
+  c.V = 128;
+  c.context = 64;
+  c.rope_dims = 16;
+  return c;
+}
+
+Plan small_plan() {
+  Plan plan;
+  plan.torus = {world_size(), 1, 1};
+  plan.prefill = plan.decode = parse_layout("ws2d/head");
+  plan.context = 64;
+  return plan;
+}
+
+// "" if nothing was refused.
+template <class Work>
+std::string refused(Work work) {
+  try {
+    work();
+  } catch (const Error& error) {
+    CHECK(error.exit() == Exit::request);
+    return error.what();
+  }
+  return "";
+}
+
+bool says(const std::string& all, const std::string& words) { return all.find(words) != std::string::npos; }
+
+}  // namespace
+
+TEST_CASE("a context that is none, or not the model's, is refused as such, with a prefix and without") {
+  const auto file = ModelFile::made_up(small_config(), DType::f32);
+  const Mesh mesh({world_size(), 1, 1}, 60);
+  for (const std::int64_t context : {-1, 0, 65})
+    for (const std::int64_t prefix : {0, 3}) {
+      CAPTURE(context);
+      Plan plan = small_plan();
+      plan.context = context;
+      plan.prefix = prefix;
+      const std::string words = refused([&] { Engine(*file, plan, mesh); });
+      CHECK(says(words, "the context is not one that the model has"));
+      CHECK(says(words, text("asked ", context, ", the model's 64")));
+    }
+  Plan plan = small_plan();
+  plan.prefix = 64;
+  CHECK_THROWS_AS(Engine(*file, plan, mesh), std::logic_error);
+}
