@@ -219,6 +219,7 @@ std::int64_t shared_prefix(const std::vector<std::vector<std::int32_t>>& prompts
 
 std::vector<Generated> generate(Engine& engine, const std::vector<std::vector<std::int32_t>>& prompts,
                                 const GenerateOptions& options, GenerateTiming& timing) {
+  for (const std::vector<std::int32_t>& prompt : prompts) check(!prompt.empty(), "a prompt has tokens");
   if (options.n_predict <= 0) return std::vector<Generated>(prompts.size());
   return Batch(engine, prompts, options, timing).run();
 }

@@ -62,3 +62,15 @@ TEST_CASE("a context that is none, or not the model's, is refused as such, with 
   plan.prefix = 64;
   CHECK_THROWS_AS(Engine(*file, plan, mesh), std::logic_error);
 }
+
+TEST_CASE("a prompt without tokens is our own mistake, and nobody waits for it") {
+  const auto file = ModelFile::made_up(small_config(), DType::f32);
+  const Mesh mesh({world_size(), 1, 1}, 60);
+  Engine engine(*file, small_plan(), mesh);
+  GenerateTiming timing;
+  for (const std::int64_t n_predict : {0, 2}) {
+    GenerateOptions options;
+    options.n_predict = n_predict;
+    CHECK_THROWS_AS(generate(engine, {{1, 2}, {}}, options, timing), std::logic_error);
+  }
+}

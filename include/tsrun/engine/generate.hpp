@@ -39,7 +39,8 @@ struct GenerateTiming {
 };
 
 // Sequences enter the plan's slots in input order; when one ends, the next takes its slot, and is prefilled in chunks
-// between the decode steps of the others. What a sequence becomes does not depend on who sits beside it.
+// between the decode steps of the others. What a sequence becomes does not depend on who sits beside it. No prompt is
+// empty: its first token would follow nothing.
 std::vector<Generated> generate(Engine& engine, const std::vector<std::vector<std::int32_t>>& prompts,
                                 const GenerateOptions& options, GenerateTiming& timing);
 
