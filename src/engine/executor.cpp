@@ -98,8 +98,9 @@ const Executor::Links& Executor::links_of(const Program& p, const Step& step) {
 
 PreparedProgram::Collective Executor::prepare_collective(const Program& p, const Step& step) {
   PreparedProgram::Collective c{schedule_of(collective_of(step.op), step.schedule, p.torus, step.axes, mesh_.coord())};
+  const std::string tensors = moved_names(p, step);
   for (const auto& [axis, direction] : links_of(p, step))
-    c.row.at(axis, direction) = traffic_row(p.shape.phase, name(step.op), moved_names(p, step), axis, direction);
+    c.row.at(axis, direction) = traffic_row(p.shape.phase, name(step.op), tensors, axis, direction);
   c.block_width = block_width(p, step);
   if (step.op != Op::gather_weights) {
     c.predicted = sent_by(c.schedule, block_elements(p, step, c.schedule) * engine_activation_bytes);
@@ -108,10 +109,8 @@ PreparedProgram::Collective Executor::prepare_collective(const Program& p, const
   for (int tile = 0; tile < step.tiles; ++tile) {
     std::int64_t bytes = 0;
     for (const WeightUse& use : step.weights) bytes += tile_bytes(weights_.matrix(use), step.tiles, tile);
-    sent_by(c.schedule, bytes).each([&c](Axis a, Direction d, const LinkCount& link) {
-      c.predicted.at(a, d).messages += link.messages;
-      c.predicted.at(a, d).bytes += link.bytes;
-    });
+    sent_by(c.schedule, bytes).each(
+        [&c](Axis a, Direction d, const LinkCount& link) { c.predicted.at(a, d).bytes += link.bytes; });
   }
   return c;
 }
