@@ -1,5 +1,7 @@
 #include "tsrun/cost/traffic.hpp"
 
+#include <algorithm>
+
 #include "tsrun/core/integer.hpp"
 #include "tsrun/schedule/slots.hpp"
 
@@ -24,6 +26,14 @@ LinkCounts sent_by(const Schedule& schedule, std::int64_t block_bytes) {
       link.bytes += slots.bytes(move.send);
     }
   return counts;
+}
+
+std::int64_t largest_message(const Schedule& schedule, std::int64_t block_bytes) {
+  const SlotBytes slots(schedule, block_bytes);
+  std::int64_t most = 0;
+  for (const Round& round : schedule.rounds)
+    for (const Move& move : round) most = std::max({most, slots.bytes(move.send), slots.bytes(move.receive)});
+  return most;
 }
 
 std::vector<std::pair<Axis, Direction>> used_links(Op collective, ScheduleName name, const Torus& torus, const AxisStack& group) {

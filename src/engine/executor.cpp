@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <climits>
 
 #include "local_steps.hpp"
+#include "tsrun/core/text.hpp"
 #include "tsrun/cost/traffic.hpp"
 #include "tsrun/engine/kv_mover.hpp"
 #include "tsrun/kernels/team.hpp"
@@ -65,6 +67,23 @@ Strided strided(const Program& p, const Step& step, std::size_t i, std::int64_t 
   return s;
 }
 
+// MPI counts the bytes of a message by an int. Every rank asks the walk of the first chip, whose messages are as large as
+// any, so that all refuse alike.
+void refuse_large_messages(const Program& p, const Step& step, const Schedule& mine, std::int64_t block_bytes) {
+  if (block_bytes * mine.blocks <= INT_MAX) return;
+  const Schedule first = schedule_of(mine.collective, step.schedule, p.torus, step.axes, Coord{});
+  const std::int64_t largest = largest_message(first, block_bytes);
+  if (largest <= INT_MAX) return;
+  const char* const option = p.shape.phase == Phase::prefill ? "--prefill-chunk" : "--batch";
+  refuse({.what = text("a message of ", name(step.op), " of ", moved_names(p, step), " is larger than MPI can count"),
+          .where = option,
+          .numbers = {{"bytes", largest},
+                      {"most", std::int64_t{INT_MAX}},
+                      {"sequences of the pass", p.B},
+                      {"tokens of each", p.L}},
+          .next = text("lower ", option)});
+}
+
 }  // namespace
 
 Executor::Executor(const Mesh& mesh, const ModelConfig& config, const Weights& weights)
@@ -103,7 +122,9 @@ PreparedProgram::Collective Executor::prepare_collective(const Program& p, const
     c.row.at(axis, direction) = traffic_row(p.shape.phase, name(step.op), tensors, axis, direction);
   c.block_width = block_width(p, step);
   if (step.op != Op::gather_weights) {
-    c.predicted = sent_by(c.schedule, block_elements(p, step, c.schedule) * engine_activation_bytes);
+    const std::int64_t block_bytes = block_elements(p, step, c.schedule) * engine_activation_bytes;
+    refuse_large_messages(p, step, c.schedule, block_bytes);
+    c.predicted = sent_by(c.schedule, block_bytes);
     return c;
   }
   for (int tile = 0; tile < step.tiles; ++tile) {

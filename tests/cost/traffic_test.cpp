@@ -1,6 +1,8 @@
 // Bytes by link, read from the schedules of a program's steps.
 #include <doctest/doctest.h>
 
+#include "schedule/names.hpp"
+#include "tsrun/core/text.hpp"
 #include "tsrun/cost/traffic.hpp"
 #include "tsrun/cost/volume.hpp"
 #include "tsrun/program/lower.hpp"
@@ -60,4 +62,22 @@ TEST_CASE("every chip names the same links") {
   CHECK(used_links(Op::all_reduce, ScheduleName::line, t, {Axis::x}).size() == 2);  // up and back
   CHECK(used_links(Op::all_gather, ScheduleName::ring, t, {Axis::y, Axis::x}).size() == 2);
   CHECK(used_links(Op::all_to_all, ScheduleName::direct, t, {Axis::x, Axis::y}).size() == 4);
+}
+
+TEST_CASE("the first chip of a torus sends or receives a message as large as any other's") {
+  constexpr std::int64_t block_bytes = 4004;
+  for (const Torus t : {Torus{2, 2, 2}, Torus{3, 2, 1}, Torus{4, 3, 1}, Torus{1, 5, 2}, Torus{8, 1, 1}})
+    for (const AxisStack& group : {AxisStack{Axis::x}, AxisStack{Axis::z, Axis::y}, test::zyx}) {
+      if (t.size(group) == 1) continue;
+      test::each_schedule([&](Op op, ScheduleName schedule_name) {
+        CAPTURE(text(to_text(t), " ", name(op), " ", name(schedule_name), " ", to_text(group)));
+        const auto largest = [&](int rank) {
+          const Schedule s = schedule_of(op, schedule_name, t, group, coord_of(t, rank));
+          CHECK(largest_message(s, block_bytes) <= block_bytes * s.blocks);
+          return largest_message(s, block_bytes);
+        };
+        CHECK(largest(0) > 0);
+        for (int rank = 1; rank < t.size(); ++rank) CHECK(largest(rank) <= largest(0));
+      });
+    }
 }

@@ -1,5 +1,6 @@
 // What the engine refuses, in words for those who asked for it, and on every rank alike.
 #include "golden_file.hpp"
+#include "tsrun/program/lower.hpp"
 
 using namespace tsrun;
 using namespace tsrun::test;
@@ -73,4 +74,25 @@ TEST_CASE("a prompt without tokens is our own mistake, and nobody waits for it")
     options.n_predict = n_predict;
     CHECK_THROWS_AS(generate(engine, {{1, 2}, {}}, options, timing), std::logic_error);
   }
+}
+
+TEST_CASE("a pass of which a message would be too large for MPI is refused before it runs, with the option to lower") {
+  const auto file = ModelFile::made_up(small_config(), DType::f32);
+  const Mesh mesh({world_size(), 1, 1}, 60);
+  const Plan plan = small_plan();
+  const Weights weights(*file, mesh, plan.prefill, plan.weights, {mesh.ranks_of_host(), 1}, {});
+  Executor executor(mesh, file->config(), weights);
+  const auto words = [&](Phase phase, std::int64_t sequences, std::int64_t tokens) {
+    return refused([&] {
+      executor.prepare(lower(file->config(), plan.torus, plan.prefill,
+                             PassShape::uniform(phase, sequences, tokens, 0, Output::none), plan.schedules));
+    });
+  };
+  CHECK(words(Phase::prefill, 1, 1 << 10).empty());
+  CHECK(words(Phase::decode, 1 << 10, 1).empty());
+  if (world_size() == 1) return;  // no messages
+  const std::string prefill = words(Phase::prefill, 1, 1 << 25), decode = words(Phase::decode, 1 << 25, 1);
+  CHECK(says(prefill, "larger than MPI can count"));
+  CHECK(says(prefill, "lower --prefill-chunk"));
+  CHECK(says(decode, "lower --batch"));
 }
