@@ -253,7 +253,7 @@ void Executor::count(const PreparedProgram::Collective& c, const LinkCounts& sen
   });
 }
 
-void Executor::move(Phase phase, KvCache& before, KvCache& after, const KvMoves& moves) {
+void Executor::move(Phase phase, const KvCache& before, KvCache& after, const KvMoves& moves) {
   const auto start = std::chrono::steady_clock::now();
   PreparedProgram::Collective c;
   for (int rank = 0; rank < mesh_.size(); ++rank) {  // every rank has the rows of every link that some rank uses

@@ -1,6 +1,7 @@
 #include "tsrun/engine/kv_mover.hpp"
 
 #include <span>
+#include <vector>
 
 namespace tsrun {
 namespace {
@@ -12,8 +13,7 @@ struct Run {
   std::vector<std::byte> bytes;
 };
 
-std::vector<Run> runs_of(const std::vector<KvMove>& moves, int rank, int KvMove::*mine, int KvMove::*other,
-                         const KvLayer& layer) {
+std::vector<Run> runs_of(const KvMoves& moves, int rank, int KvMove::*mine, int KvMove::*other, const KvLayer& layer) {
   std::vector<Run> runs;
   for (std::size_t i = 0; i < moves.size();) {
     std::size_t end = i;
@@ -34,7 +34,7 @@ std::vector<Parcel> parcels_of(std::vector<Run>& runs) {
   return parcels;
 }
 
-std::byte* pack(KvCache& cache, std::int64_t layer, const KvMove& m, std::byte* to) {
+std::byte* pack(const KvCache& cache, std::int64_t layer, const KvMove& m, std::byte* to) {
   cache.layer(layer).copy_out(cache.local_row(m.row.from), cache.slot_of(m.head), m.row.positions, to);
   return to + cache.layer(layer).bytes_of(m.row.positions);
 }
@@ -46,7 +46,7 @@ const std::byte* unpack(KvCache& cache, std::int64_t layer, const KvMove& m, con
 
 }  // namespace
 
-LinkCounts kv_sent_by(int rank, KvCache& before, const std::vector<KvMove>& moves) {
+LinkCounts kv_sent_by(int rank, const KvCache& before, const KvMoves& moves) {
   const Torus& torus = before.cut().torus;
   LinkCounts sent;
   for (std::size_t i = 0; i < moves.size(); ++i) {
@@ -60,7 +60,7 @@ LinkCounts kv_sent_by(int rank, KvCache& before, const std::vector<KvMove>& move
   return sent;
 }
 
-void move_kv(const Mesh& mesh, KvCache& before, KvCache& after, const std::vector<KvMove>& moves, LinkCounts& sent) {
+void move_kv(const Mesh& mesh, const KvCache& before, KvCache& after, const KvMoves& moves, LinkCounts& sent) {
   std::vector<Run> leaving = runs_of(moves, mesh.rank(), &KvMove::from, &KvMove::to, before.layer(0));
   std::vector<Run> coming = runs_of(moves, mesh.rank(), &KvMove::to, &KvMove::from, before.layer(0));
   const std::vector<Parcel> out = parcels_of(leaving), in = parcels_of(coming);

@@ -90,7 +90,7 @@ class Executor {
   // elements.
   const float* run(const PreparedProgram& prepared, std::span<const PassInput> rows, KvCache& cache);
   // Moves heads of sequences from one cache to one of another cut, and counts what that sends in the phase.
-  void move(Phase phase, KvCache& before, KvCache& after, const KvMoves& moves);
+  void move(Phase phase, const KvCache& before, KvCache& after, const KvMoves& moves);
 
   const std::vector<TrafficRow>& traffic() const { return traffic_; }
   const Seconds& seconds() const { return seconds_; }

@@ -22,6 +22,7 @@ class KvCache {
   void share(KvCache&& prefix);
   std::int64_t shared() const { return layers_.empty() ? 0 : layers_[0].shared(); }  // positions
   KvLayer& layer(std::int64_t l) { return layers_[static_cast<std::size_t>(l)]; }
+  const KvLayer& layer(std::int64_t l) const { return layers_[static_cast<std::size_t>(l)]; }
   std::int64_t local_row(std::int64_t row) const;  // of a sequence that is here
   std::int64_t slot_of(int head) const;            // of a head that is here
   std::int64_t bytes() const;                      // shared positions not counted
