@@ -1,5 +1,6 @@
 #include "tsrun/collectives/parcels.hpp"
 
+#include <chrono>
 #include <climits>
 #include <vector>
 
@@ -14,7 +15,7 @@ FirstLink first_link(const Torus& torus, const Coord& from, const Coord& to) {
   return {};
 }
 
-void exchange(const Mesh& mesh, std::span<const Parcel> out, std::span<const Parcel> in, LinkCounts& counts) {
+double exchange(const Mesh& mesh, std::span<const Parcel> out, std::span<const Parcel> in, LinkCounts& counts) {
   constexpr int tag = 2 * axis_count;  // above those of the links
   constexpr const char* what = "move_kv";
   std::vector<MPI_Request> requests;
@@ -32,7 +33,9 @@ void exchange(const Mesh& mesh, std::span<const Parcel> out, std::span<const Par
     count.messages += 1;
     count.bytes += static_cast<std::int64_t>(p.bytes.size());
   }
+  const auto start = std::chrono::steady_clock::now();
   mesh.wait_all(requests, what);
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
 }  // namespace tsrun

@@ -264,9 +264,10 @@ void Executor::move(Phase phase, const KvCache& before, KvCache& after, const Kv
     if (rank == mesh_.rank()) c.predicted = sends;
   }
   LinkCounts sent;
-  move_kv(mesh_, before, after, moves, sent);
+  const double waiting = move_kv(mesh_, before, after, moves, sent);
   count(c, sent);
-  seconds_.transfer += seconds_since(start);
+  seconds_.wait += waiting;
+  seconds_.transfer += seconds_since(start) - waiting;
 }
 
 }  // namespace tsrun

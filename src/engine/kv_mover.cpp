@@ -60,17 +60,18 @@ LinkCounts kv_sent_by(int rank, const KvCache& before, const KvMoves& moves) {
   return sent;
 }
 
-void move_kv(const Mesh& mesh, const KvCache& before, KvCache& after, const KvMoves& moves, LinkCounts& sent) {
+double move_kv(const Mesh& mesh, const KvCache& before, KvCache& after, const KvMoves& moves, LinkCounts& sent) {
   std::vector<Run> leaving = runs_of(moves, mesh.rank(), &KvMove::from, &KvMove::to, before.layer(0));
   std::vector<Run> coming = runs_of(moves, mesh.rank(), &KvMove::to, &KvMove::from, before.layer(0));
   const std::vector<Parcel> out = parcels_of(leaving), in = parcels_of(coming);
   std::vector<std::byte> here;
+  double waited = 0;
   for (std::int64_t layer = 0; layer < before.layers(); ++layer) {
     for (Run& run : leaving) {
       std::byte* at = run.bytes.data();
       for (const KvMove& m : run.moves) at = pack(before, layer, m, at);
     }
-    exchange(mesh, out, in, sent);
+    waited += exchange(mesh, out, in, sent);
     for (const Run& run : coming) {
       const std::byte* at = run.bytes.data();
       for (const KvMove& m : run.moves) at = unpack(after, layer, m, at);
@@ -82,6 +83,7 @@ void move_kv(const Mesh& mesh, const KvCache& before, KvCache& after, const KvMo
       unpack(after, layer, m, here.data());
     }
   }
+  return waited;
 }
 
 }  // namespace tsrun

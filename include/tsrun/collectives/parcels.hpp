@@ -16,8 +16,8 @@ struct Parcel {
 };
 
 // Between two ranks there is at most one parcel each way. Counted at the sender, under the first axis on which the two
-// chips differ, in the shorter direction.
-void exchange(const Mesh& mesh, std::span<const Parcel> out, std::span<const Parcel> in, LinkCounts& counts);
+// chips differ, in the shorter direction. Gives the seconds in which this rank had nothing to do but wait for messages.
+double exchange(const Mesh& mesh, std::span<const Parcel> out, std::span<const Parcel> in, LinkCounts& counts);
 
 // Under which axis and direction a parcel is counted.
 struct FirstLink {

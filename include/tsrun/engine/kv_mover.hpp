@@ -10,7 +10,8 @@ namespace tsrun {
 // What a rank will send in these moves out of a cache such as `before`, by the list alone.
 LinkCounts kv_sent_by(int rank, const KvCache& before, const KvMoves& moves);
 
-// All ranks call with the same moves. What this rank sends is added to `sent`.
-void move_kv(const Mesh& mesh, const KvCache& before, KvCache& after, const KvMoves& moves, LinkCounts& sent);
+// All ranks call with the same moves. What this rank sends is added to `sent`. Gives the seconds in which this rank had
+// nothing to do but wait for messages.
+double move_kv(const Mesh& mesh, const KvCache& before, KvCache& after, const KvMoves& moves, LinkCounts& sent);
 
 }  // namespace tsrun
