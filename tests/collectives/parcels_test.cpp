@@ -30,28 +30,31 @@ std::int64_t total(const LinkCounts& counts, std::int64_t LinkCount::*what) {
 
 }  // namespace
 
-TEST_CASE("parcels of every size arrive whole") {
+TEST_CASE("parcels of every size arrive whole, in one message or in several") {
   const Mesh mesh({world_size(), 1, 1}, 60);
-  for (const std::size_t size : {0, 1, 99, 100, 101, 1000}) {
-    CAPTURE(size);
-    std::vector<std::vector<std::byte>> memory;
-    std::vector<Parcel> out, in;
-    for (int other = 0; other < mesh.size(); ++other) {
-      if (other == mesh.rank()) continue;
-      memory.emplace_back(size);
-      for (std::size_t i = 0; i < size; ++i) memory.back()[i] = content(mesh.rank(), other, i);
-      out.push_back({other, memory.back()});
-      memory.emplace_back(size);
-      in.push_back({other, memory.back()});
+  constexpr std::size_t large = std::size_t{1} << 30;
+  for (const std::size_t size : {0, 1, 99, 100, 101, 1000})
+    for (const std::size_t most : {std::size_t{100}, large}) {
+      CAPTURE(size);
+      CAPTURE(most);
+      std::vector<std::vector<std::byte>> memory;
+      std::vector<Parcel> out, in;
+      for (int other = 0; other < mesh.size(); ++other) {
+        if (other == mesh.rank()) continue;
+        memory.emplace_back(size);
+        for (std::size_t i = 0; i < size; ++i) memory.back()[i] = content(mesh.rank(), other, i);
+        out.push_back({other, memory.back()});
+        memory.emplace_back(size);
+        in.push_back({other, memory.back()});
+      }
+      LinkCounts sent;
+      CHECK(exchange(mesh, out, in, sent, most) >= 0);
+      for (const Parcel& p : in)
+        for (std::size_t i = 0; i < size; ++i) REQUIRE(p.bytes[i] == content(p.rank, mesh.rank(), i));
+      const auto others = static_cast<std::int64_t>(out.size());
+      CHECK(total(sent, &LinkCount::bytes) == others * static_cast<std::int64_t>(size));
+      CHECK(total(sent, &LinkCount::messages) == others * static_cast<std::int64_t>((size + most - 1) / most));
     }
-    LinkCounts sent;
-    CHECK(exchange(mesh, out, in, sent) >= 0);
-    for (const Parcel& p : in)
-      for (std::size_t i = 0; i < size; ++i) REQUIRE(p.bytes[i] == content(p.rank, mesh.rank(), i));
-    const auto others = static_cast<std::int64_t>(out.size());
-    CHECK(total(sent, &LinkCount::bytes) == others * static_cast<std::int64_t>(size));
-    CHECK(total(sent, &LinkCount::messages) == others);
-  }
 }
 
 TEST_CASE("who waits for a parcel is told how long") {
