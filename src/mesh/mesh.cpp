@@ -8,6 +8,7 @@
 #include <numeric>
 #include <utility>
 
+#include "error_bytes.hpp"
 #include "tsrun/core/text.hpp"
 
 namespace tsrun {
@@ -94,20 +95,20 @@ std::optional<Error> Mesh::agreed(const std::optional<Error>& mine, const char* 
   int lowest = 0;
   wait_for(phase, [&](MPI_Request* r) { return MPI_Iallreduce(&bad, &lowest, 1, MPI_INT, MPI_MIN, comm_, r); });
   if (lowest == torus_.size()) return {};
-  // The lowest rank's message, so that every rank tells the same one.
-  std::array<std::int64_t, 2> head{};
-  std::string line;
+  // The lowest rank's, so that every rank tells the same one.
+  std::string bytes;
   if (lowest == rank_) {
-    line = mine->what();
-    head = {static_cast<std::int64_t>(mine->exit()), static_cast<std::int64_t>(line.size())};
+    Complaint c = mine->complaint();
+    c.where = text("rank ", lowest, " on ", host_name(), " while ", phase, c.where.empty() ? "" : ": ", c.where);
+    bytes = to_bytes(lowest == 0 ? *mine : Error(mine->exit(), std::move(c)));
   }
-  wait_for(phase, [&](MPI_Request* r) { return MPI_Ibcast(head.data(), 2, MPI_INT64_T, lowest, comm_, r); });
-  line.resize(static_cast<std::size_t>(head[1]));
+  auto size = static_cast<std::int64_t>(bytes.size());
+  wait_for(phase, [&](MPI_Request* r) { return MPI_Ibcast(&size, 1, MPI_INT64_T, lowest, comm_, r); });
+  bytes.resize(static_cast<std::size_t>(size));
   wait_for(phase, [&](MPI_Request* r) {
-    return MPI_Ibcast(line.data(), static_cast<int>(head[1]), MPI_CHAR, lowest, comm_, r);
+    return MPI_Ibcast(bytes.data(), static_cast<int>(size), MPI_CHAR, lowest, comm_, r);
   });
-  if (lowest == rank_) return mine;
-  return Error(static_cast<Exit>(head[0]), {.what = line, .where = text("rank ", lowest, " while ", phase)});
+  return error_of(bytes);
 }
 
 void Mesh::agree(const std::optional<Error>& mine, const char* phase) const {

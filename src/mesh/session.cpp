@@ -3,10 +3,13 @@
 #include <unistd.h>
 
 #include <array>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <thread>
 
+#include "error_bytes.hpp"
 #include "tsrun/core/text.hpp"
 #include "tsrun/mesh/mesh.hpp"
 
@@ -106,6 +109,30 @@ void MpiSession::refuse_other_words(const std::vector<std::string>& words) const
           .next = "start every rank with the same options"});
 }
 
+void MpiSession::on_rank_0(const std::function<void()>& work) const {
+  std::string refusal;
+  if (rank_ == 0) try {
+      work();
+    } catch (const Error& error) {
+      refusal = to_bytes(error);
+    }
+  broadcast(refusal, 0);
+  if (!refusal.empty()) throw error_of(refusal);
+}
+
+bool MpiSession::all_come(double seconds) const {
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point start = Clock::now();
+  MPI_Request request = MPI_REQUEST_NULL;
+  MPI_Ibarrier(MPI_COMM_WORLD, &request);
+  for (int all = 0;;) {
+    MPI_Test(&request, &all, MPI_STATUS_IGNORE);
+    if (all != 0) return true;
+    if (std::chrono::duration<double>(Clock::now() - start).count() > seconds) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+}
+
 std::string host_name() {
   std::array<char, MPI_MAX_PROCESSOR_NAME> out{};
   int length = 0;
@@ -120,7 +147,7 @@ Error out_of_memory() {
 }
 
 void abort_job(int status, const std::string& message) {
-  std::fprintf(stderr, "tsrun: %s\n", message.c_str());
+  if (!message.empty()) std::fprintf(stderr, "tsrun: %s\n", message.c_str());
   std::fflush(stderr);
   MPI_Abort(MPI_COMM_WORLD, status);
   _exit(status);

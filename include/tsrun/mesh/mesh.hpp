@@ -44,6 +44,10 @@ class MpiSession {
   // Every rank must do the same: refuses, on all ranks alike, words that are not those of rank 0.
   void refuse_other_words(const std::vector<std::string>& words) const;
   bool speaks() const;  // rank 0, and of n singletons the first
+  // Runs `work` on rank 0; what it refuses, all ranks refuse.
+  void on_rank_0(const std::function<void()>& work) const;
+  // Whether all ranks come here within so many seconds, as those do that throw alike.
+  bool all_come(double seconds) const;
 
  private:
   int rank_ = 0;
@@ -108,7 +112,7 @@ class Mesh {
   std::vector<int> ranks_of_host_;
 };
 
-// Prints one line on stderr and ends every rank of the job at once with this status.
+// Prints one line on stderr, unless it is empty, and ends every rank of the job at once with this status.
 [[noreturn]] void abort_job(int status, const std::string& message);
 std::string host_name();
 // What std::bad_alloc means to a user, said of this host.

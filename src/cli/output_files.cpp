@@ -1,0 +1,110 @@
+#include "output_files.hpp"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+
+#include "tsrun/core/error.hpp"
+#include "tsrun/core/text.hpp"
+
+namespace tsrun::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Where the bytes of this name will lie, as far as the folders are there.
+fs::path place_of(const std::string& path) {
+  std::error_code failed;
+  fs::path place = fs::weakly_canonical(path, failed);
+  return failed ? fs::path(path) : place;
+}
+
+bool is_same(const std::string& a, const std::string& b) {
+  std::error_code failed;
+  return fs::equivalent(a, b, failed) || place_of(a) == place_of(b);
+}
+
+bool is_device_or_pipe(const std::string& path) {
+  std::error_code failed;
+  const fs::file_status status = fs::status(path, failed);
+  return fs::exists(status) && !fs::is_regular_file(status) && !fs::is_directory(status);
+}
+
+bool is_one_of(const std::string& output, const std::string& input) {
+  std::error_code failed;
+  if (!fs::is_directory(input, failed)) return is_same(output, input);
+  for (const fs::directory_entry& entry : fs::directory_iterator(input, failed))
+    if (is_same(output, entry.path().string())) return true;
+  return false;
+}
+
+// Empty where a file of this name can be made, or another take its place.
+std::string why_not(const std::string& path) {
+  std::error_code failed;
+  if (fs::is_directory(path, failed)) return "this is a folder";
+  if (is_device_or_pipe(path)) return "";
+  const fs::path folder = place_of(path).parent_path();
+  if (!fs::is_directory(folder, failed)) return "there is no such folder";
+  if (access(folder.c_str(), W_OK | X_OK) != 0) return "the folder cannot be written";
+  return "";
+}
+
+std::string write_bytes(const std::string& path, const std::string& bytes) {
+  errno = 0;
+  std::FILE* const file = std::fopen(path.c_str(), "wb");
+  if (file == nullptr) return std::strerror(errno);
+  const bool good = std::fwrite(bytes.data(), 1, bytes.size(), file) == bytes.size();
+  const int why = errno;
+  if (std::fclose(file) != 0) return std::strerror(good ? errno : why);
+  return good ? "" : std::strerror(why);
+}
+
+}  // namespace
+
+void check_outputs(const std::vector<NamedPath>& inputs, const std::vector<NamedPath>& outputs) {
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    const auto& [option, path] = outputs[i];
+    if (path == "-" || is_device_or_pipe(path)) continue;
+    for (const NamedPath& input : inputs)
+      if (is_one_of(path, input.path))
+        refuse({.what = text(option, " would be written over what is read as ", input.option),
+                .where = path,
+                .next = "choose another name for it"});
+    for (std::size_t j = 0; j < i; ++j)
+      if (is_same(path, outputs[j].path))
+        refuse({.what = text(option, " and ", outputs[j].option, " would be the same file"),
+                .where = path,
+                .next = "choose another name for one of them"});
+    if (const std::string why = why_not(path); !why.empty())
+      refuse({.what = text(option, " cannot be written: ", why), .where = path, .next = "choose a place that can be written"});
+  }
+}
+
+bool may_hold_document(const std::string& path) {
+  std::error_code failed;
+  if (path == "-" || is_device_or_pipe(path) || !fs::exists(path, failed)) return true;
+  std::ifstream in(path, std::ios::binary);
+  std::string beginning(2, '\0');
+  in.read(beginning.data(), std::ssize(beginning));
+  return in.gcount() == 0 || beginning == "{\n";
+}
+
+void write_whole(const std::string& path, const std::string& bytes) {
+  std::string why;
+  if (is_device_or_pipe(path)) {
+    why = write_bytes(path, bytes);
+  } else {
+    const std::string target = place_of(path).string(), part = text(target, ".", getpid(), ".partial");
+    why = write_bytes(part, bytes);
+    if (why.empty() && std::rename(part.c_str(), target.c_str()) != 0) why = std::strerror(errno);
+    if (!why.empty()) std::remove(part.c_str());
+  }
+  if (!why.empty())
+    broke({.what = "the result cannot be written: " + why, .where = path, .next = "choose a place that can be written"});
+}
+
+}  // namespace tsrun::cli
