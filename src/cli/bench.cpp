@@ -271,7 +271,7 @@ int run_bench(const Arguments& a, const Console& console, const MpiSession& sess
   if (console.prints() && !as_json) print(output == "csv", sitting);
   if (!console.json_wanted() && !(console.prints() && as_json)) return 0;
   const Json document = document_of(sitting);
-  if (console.prints() && as_json) std::cout << document.dump(1) << std::endl;
+  if (console.prints() && as_json) std::cout << bytes_of(document) << std::flush;
   console.write(document);
   return 0;
 }

@@ -14,13 +14,13 @@ namespace {
 std::string host_chip() {
   namespace fs = std::filesystem;
   if (const char* const told = std::getenv("TSRUN_CHIP"); told != nullptr && *told != '\0') return told;
-  if (fs::exists("host.json")) return "./host.json";
+  std::error_code failed;
+  if (fs::exists("host.json", failed)) return "./host.json";
   const char* const cache = std::getenv("XDG_CACHE_HOME");
   const char* const home = std::getenv("HOME");
   const fs::path folder = cache != nullptr && *cache != '\0' ? fs::path(cache)
                           : home != nullptr                  ? fs::path(home) / ".cache"
                                                              : fs::path();
-  std::error_code failed;
   if (const fs::path measured = folder / "tsrun" / "host.json"; !folder.empty() && fs::exists(measured, failed))
     return measured.string();
   return named_file("chips", "host", "--chip");

@@ -6,6 +6,7 @@
 #include <iostream>
 
 #include "commands.hpp"
+#include "output_files.hpp"
 #include "tsrun/core/text.hpp"
 #include "tsrun/kernels/simd_level.hpp"
 
@@ -14,18 +15,30 @@ namespace cli {
 namespace {
 
 const Command commands[] = {
-    {"generate", "-m FILE.h5 -p TEXT [options]", "prompts in, text out", generate_options, {}, run_generate, nullptr},
+    {"generate",
+     "-m FILE.h5 -p TEXT [options]",
+     "prompts in, text out",
+     generate_options,
+     {},
+     {"model", "file", "chip"},
+     {"output"},
+     run_generate,
+     nullptr},
     {"score",
      "-m FILE.h5 -f FILE [options]",
      "log-probabilities and perplexity of given text",
      score_options,
      {},
+     {"model", "file", "tokens-file", "chip"},
+     {"logits"},
      run_score,
      nullptr},
     {"bench",
      "-m FILE.h5|NAME [options]",
      "speed of prefill and decode, beside what the machine can do",
      bench_options,
+     {},
+     {"model", "chip"},
      {},
      run_bench,
      nullptr},
@@ -34,17 +47,29 @@ const Command commands[] = {
      "a GGUF file or a Hugging Face folder in, a model file out",
      convert_options,
      {"in", "out"},
+     {"in"},
+     {"out"},
      nullptr,
      run_convert},
-    {"inspect", "FILE.h5 [options]", "what is in a model file", inspect_options, {"file"}, nullptr, run_inspect},
+    {"inspect", "FILE.h5 [options]", "what is in a model file", inspect_options, {"file"}, {"file"}, {}, nullptr, run_inspect},
     {"plan",
      "--model NAME --chip NAME --chips N [options]",
      "layouts priced and chosen, with the reasons",
      plan_options,
      {},
+     {"model", "chip"},
+     {"pareto"},
      nullptr,
      run_plan},
-    {"validate", "[options]", "the cost model against published measurements", validate_options, {}, nullptr, run_validate},
+    {"validate",
+     "[options]",
+     "the cost model against published measurements",
+     validate_options,
+     {},
+     {"chip"},
+     {},
+     nullptr,
+     run_validate},
 };
 // Commands of the contract whose part of tsrun does not exist yet.
 constexpr const char* not_built[] = {"simulate", "calibrate", "scaling"};
@@ -87,56 +112,95 @@ void refuse_several_ranks(const Command& command) {
             .next = "start it without mpirun"});
 }
 
-// Runs one command to its status. An error that every rank throws alike ends here on every rank.
-int run(const std::vector<std::string>& words, const MpiSession* session) {
-  std::optional<std::string> json;  // known before anything can go wrong with it
+// Where these words want the JSON, as far as they can be told before they are understood; nothing where it would be
+// written over what is none.
+std::optional<std::string> json_of(const std::vector<std::string>& words) {
+  std::optional<std::string> json;
   for (std::size_t i = 0; i < words.size(); ++i) {
     if (words[i] == "--json" && i + 1 < words.size()) json = words[i + 1];
     if (words[i].rfind("--json=", 0) == 0) json = words[i].substr(7);
   }
-  const bool speaks = session != nullptr ? session->speaks() : launch_of_environment().rank == 0;
-  try {
-    if (session != nullptr) {
-      session->refuse_threadless();
-      session->refuse_other_words(words);
-    }
-    if (words.empty() || words[0] == "--help" || words[0] == "-h" || words[0] == "help") {
-      if (speaks) print_help();
-      return 0;
-    }
-    if (words[0] == "--version") {
-      if (speaks) print_version();
-      return 0;
-    }
-    const Command& command = command_of(words);
-    if (session != nullptr) session->refuse_singletons();
-    po::options_description options = command.options();
-    const Arguments arguments(command.name, {words.begin() + 1, words.end()}, options, command.places);
-    if (arguments.flag("help")) {
-      if (speaks)
-        std::cout << "tsrun " << command.name << " " << command.usage << "\n" << command.summary << "\n\n" << options;
-      return 0;
-    }
-    timeout_option(arguments);  // refused where it is none, also by commands that wait for nobody
-    const Console console(arguments, speaks);
-    if (session != nullptr) return command.on_torus(arguments, console, *session);
-    refuse_several_ranks(command);
-    return command.alone(arguments, console);
-  } catch (const Error& error) {
-    if (speaks) {
-      std::fflush(stdout);
-      std::fprintf(stderr, "tsrun: %s\n", error.what());
-      if (json) {
-        const po::options_description common = common_options();
-        const Arguments only_json("", {"--json", *json}, common);
-        try {
-          Console(only_json, true).write(error_document(error));
-        } catch (const Error&) {  // the first error is the one to tell
-        }
+  const bool names_file = json && !json->empty() && (*json == "-" || json->front() != '-');
+  return names_file && may_hold_document(*json) ? json : std::nullopt;
+}
+
+// The files of the command line, before any work.
+void look_at_files(const Command& command, const Arguments& arguments) {
+  const auto given = [&](const std::vector<const char*>& names) {
+    std::vector<NamedPath> paths;
+    for (const char* const name : names)
+      if (const auto path = arguments.text(name)) {
+        const bool is_place = std::find(command.places.begin(), command.places.end(), name) != command.places.end();
+        paths.push_back({text(is_place ? "" : "--", name), *path});
       }
-    }
-    return static_cast<int>(error.exit());
+    return paths;
+  };
+  std::vector<NamedPath> outputs = given(command.writes);
+  if (const auto json = arguments.text("json")) outputs.push_back({"--json", *json});
+  check_outputs(given(command.reads), outputs);
+  if (const auto json = arguments.text("json"); json && !may_hold_document(*json))
+    refuse({.what = "this file is not a JSON document of tsrun's, and would be lost",
+            .where = text("--json ", *json),
+            .next = "choose another name, or remove it"});
+}
+
+// Runs one command to its status.
+int run_command(const std::vector<std::string>& words, const MpiSession* session, bool speaks) {
+  if (session != nullptr) {
+    session->refuse_threadless();
+    session->refuse_other_words(words);
   }
+  if (words.empty() || words[0] == "--help" || words[0] == "-h" || words[0] == "help") {
+    if (speaks) print_help();
+    return 0;
+  }
+  if (words[0] == "--version") {
+    if (speaks) print_version();
+    return 0;
+  }
+  const Command& command = command_of(words);
+  if (session != nullptr) session->refuse_singletons();
+  po::options_description options = command.options();
+  const Arguments arguments(command.name, {words.begin() + 1, words.end()}, options, command.places);
+  if (arguments.flag("help")) {
+    if (speaks)
+      std::cout << "tsrun " << command.name << " " << command.usage << "\n" << command.summary << "\n\n" << options;
+    return 0;
+  }
+  timeout_option(arguments);  // refused where it is none, also by commands that wait for nobody
+  if (session == nullptr) refuse_several_ranks(command);
+  const auto look = [&] { look_at_files(command, arguments); };
+  session != nullptr ? session->on_rank_0(look) : look();
+  const Console console(arguments, speaks);
+  return session != nullptr ? command.on_torus(arguments, console, *session) : command.alone(arguments, console);
+}
+
+// The same, with its errors told by one rank. Most are thrown by all ranks alike; one that fails alone, perhaps for a reason
+// that was not foreseen, must not leave the others waiting for it.
+int run(const std::vector<std::string>& words, const MpiSession* session) {
+  constexpr double patience_s = 5;
+  const bool speaks = session != nullptr ? session->speaks() : launch_of_environment().rank == 0;
+  const auto who = [&] { return text("rank ", session->rank(), " on ", host_name()); };
+  try {
+    return run_command(words, session, speaks);
+  } catch (const Error& error) {
+    const int status = Console(json_of(words), speaks).fail(error);
+    if (session != nullptr && !session->all_come(patience_s))
+      abort_job(status, speaks ? "" : text(who(), ": ", error.what()));
+    return status;
+  } catch (const std::exception& unforeseen) {
+    const bool is_alone = session == nullptr;
+    const Error error(Exit::broke, {.what = unforeseen.what(), .where = is_alone ? "" : who()});
+    const int status = Console(json_of(words), speaks || is_alone).fail(error);
+    if (!is_alone) abort_job(status, speaks ? "" : error.what());
+    return status;
+  }
+}
+
+// Whether all that was printed has been taken.
+bool is_stdout_whole() {
+  std::cout.flush();
+  return std::cout.good() && std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
 }
 
 }  // namespace
@@ -149,19 +213,14 @@ int run_command_line(int argc, char** argv) {
   const cli::Command* const command = cli::find_command(words);
   std::optional<MpiSession> session;
   if (command != nullptr && command->on_torus != nullptr) session.emplace(&argc, &argv);
-  try {
-    const int status = cli::run(words, session ? &*session : nullptr);
-    // Without MPI the ranks of a launcher do not end together, and the first that ends with an error has the others
-    // killed: those that are silent must not silence the one that speaks.
-    return session || launch_of_environment().rank == 0 ? status : 0;
-  } catch (const std::exception& error) {
-    if (!session) {
-      std::fprintf(stderr, "tsrun: %s\n", error.what());
-      return static_cast<int>(Exit::broke);
-    }
-    // Not foreseen, perhaps on this rank alone: the others must not wait for it.
-    abort_job(static_cast<int>(Exit::broke), text("rank ", session->rank(), " on ", host_name(), ": ", error.what()));
+  int status = cli::run(words, session ? &*session : nullptr);
+  if (status == 0 && !cli::is_stdout_whole()) {
+    std::fputs("tsrun: stdout: what was printed could not be written; make room, or keep its reader alive\n", stderr);
+    status = static_cast<int>(Exit::broke);
   }
+  // Without MPI the ranks of a launcher do not end together, and the first that ends with an error has the others
+  // killed: those that are silent must not silence the one that speaks.
+  return session || launch_of_environment().rank == 0 ? status : 0;
 }
 
 }  // namespace tsrun

@@ -12,7 +12,8 @@ struct Command {
   const char* usage;  // after the name
   const char* summary;
   po::options_description (*options)();
-  std::vector<std::string> places;  // names of positional arguments
+  std::vector<std::string> places;          // names of positional arguments
+  std::vector<const char*> reads, writes;  // arguments that name files; --json is written by all
   // One of the two: on the torus of an MPI job, or in one process without MPI.
   int (*on_torus)(const Arguments& arguments, const Console& console, const MpiSession& session);
   int (*alone)(const Arguments& arguments, const Console& console) = nullptr;

@@ -1,15 +1,12 @@
 #include "console.hpp"
 
-#include <fcntl.h>
 #include <openssl/evp.h>
 #include <unistd.h>
 
 #include <array>
-#include <cerrno>
 #include <cstdio>
-#include <cstring>
 
-#include "atomic_file.hpp"
+#include "output_files.hpp"
 #include "tsrun/core/text.hpp"
 
 namespace tsrun::cli {
@@ -26,13 +23,32 @@ void Console::warn(const std::string& line) const {
 
 void Console::write(const Json& document) const {
   if (!json_wanted()) return;
-  const std::string whole = document.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
-  if (*json_ == "-") {
-    std::fwrite(whole.data(), 1, whole.size(), stdout);
-    std::fflush(stdout);
-    return;
+  const std::string whole = bytes_of(document);
+  if (*json_ != "-") return write_whole(*json_, whole);
+  std::fwrite(whole.data(), 1, whole.size(), stdout);  // whether all was taken is seen at the end of the command
+  std::fflush(stdout);
+}
+
+int Console::fail(const Error& error, Json document) const {
+  const auto status = static_cast<int>(error.exit());
+  if (!speaks_) return status;
+  std::fflush(stdout);
+  std::fprintf(stderr, "tsrun: %s\n", error.what());
+  const Complaint& c = error.complaint();
+  Json numbers = Json::object();
+  for (const auto& [name, number] : c.numbers)
+    std::visit([&, &name = name](const auto& v) { numbers[name] = v; }, number);
+  document["schema"] = 1;
+  document["error"] = {{"code", status}, {"what", c.what}, {"where", c.where}, {"numbers", numbers}, {"do", c.next}};
+  try {
+    write(document);
+  } catch (const Error&) {  // the first error is the one to tell
   }
-  write_atomically(*json_, whole);
+  return status;
+}
+
+std::string bytes_of(const Json& document) {
+  return document.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 Json envelope(const char* command, const JobFacts& job) {
@@ -53,20 +69,6 @@ std::string placement_text(const JobFacts& job) {
   return text(" (a rank may run in ", job.numa_domains,
               " NUMA domains and wait for the memory of others: start a rank for each, bound to it, as "
               "mpirun --map-by ppr:1:numa --bind-to numa does)");
-}
-
-Json error_document(const Error& error) {
-  const Complaint& c = error.complaint();
-  Json numbers = Json::object();
-  for (const auto& [name, number] : c.numbers)
-    std::visit([&, &name = name](const auto& v) { numbers[name] = v; }, number);
-  return {{"schema", 1},
-          {"error",
-           {{"code", static_cast<int>(error.exit())},
-            {"what", c.what},
-            {"where", c.where},
-            {"numbers", numbers},
-            {"do", c.next}}}};
 }
 
 Json to_json(const ModelConfig& config) {

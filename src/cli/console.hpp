@@ -4,6 +4,7 @@
 #include <chrono>
 #include <optional>
 #include <string>
+#include <utility>
 #include <nlohmann/json.hpp>
 
 #include "arguments.hpp"
@@ -18,6 +19,8 @@ using Json = nlohmann::ordered_json;
 class Console {
  public:
   Console(const Arguments& arguments, bool speaks);
+  // Of a command whose words are not understood yet, for its errors.
+  Console(std::optional<std::string> json, bool speaks) : json_(std::move(json)), speaks_(speaks) {}
   bool speaks() const { return speaks_; }
   bool reports() const { return speaks_ && !quiet_; }
   bool verbose() const { return reports() && verbose_; }
@@ -27,10 +30,12 @@ class Console {
   void warn(const std::string& line) const;
   // The document appears under its name only when it is complete.
   void write(const Json& document) const;
+  // Tells the error, in one line and as the `error` of the document, of which there may be more; the exit status.
+  int fail(const Error& error, Json document = {}) const;
 
  private:
   std::optional<std::string> json_;
-  bool speaks_, quiet_, verbose_;
+  bool speaks_ = false, quiet_ = false, verbose_ = false;
 };
 
 // The fields that every document has.
@@ -41,8 +46,9 @@ struct JobFacts {
 };
 // What of it makes timings say little, or worse than they need be; empty where nothing does.
 std::string placement_text(const JobFacts& job);
+// A document as bytes; what is no UTF-8 is replaced.
+std::string bytes_of(const Json& document);
 Json envelope(const char* command, const JobFacts& job);
-Json error_document(const Error& error);
 Json to_json(const ModelConfig& config);
 std::string sha256(const std::string& bytes);  // in hexadecimal
 

@@ -55,7 +55,8 @@ std::string data_path(const std::string& name) {
 std::string named_file(const std::string& folder, const std::string& given, const char* option) {
   if (given.find('/') != std::string::npos || given.ends_with(".json")) return given;
   const fs::path in = data_path(folder);
-  if (fs::exists(in / (given + ".json"))) return (in / (given + ".json")).string();
+  std::error_code failed;
+  if (fs::exists(in / (given + ".json"), failed)) return (in / (given + ".json")).string();
   std::vector<std::string> known;
   for (const fs::directory_entry& entry : fs::directory_iterator(in))
     if (entry.path().extension() == ".json") known.push_back(entry.path().stem().string());

@@ -16,11 +16,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Where the bytes of this name will lie, as far as the folders are there.
+// Where the bytes of this name will lie, as far as the folders are there: behind links, even where nothing is there yet.
 fs::path place_of(const std::string& path) {
   std::error_code failed;
-  fs::path place = fs::weakly_canonical(path, failed);
-  return failed ? fs::path(path) : place;
+  fs::path place = path;
+  for (int links = 0; links < 40 && fs::is_symlink(place, failed); ++links)
+    place = place.parent_path() / fs::read_symlink(place, failed);  // an absolute one takes the whole path's place
+  fs::path canonical = fs::weakly_canonical(fs::absolute(place, failed), failed);
+  return failed ? place : canonical;
 }
 
 bool is_same(const std::string& a, const std::string& b) {

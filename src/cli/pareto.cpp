@@ -7,7 +7,7 @@
 #include <map>
 #include <sstream>
 
-#include "atomic_file.hpp"
+#include "output_files.hpp"
 #include "tsrun/core/text.hpp"
 
 namespace tsrun::cli {
@@ -203,11 +203,11 @@ void require_picture(const std::string& path) {
 }
 
 void write_pareto(const std::string& path, const PlanQuestion& q, const std::vector<Offer>& all) {
-  if (path.ends_with(".csv")) return write_atomically(path, csv(all));
-  if (path.ends_with(".html")) return write_atomically(path, html(q, all));
+  if (path.ends_with(".csv")) return write_whole(path, csv(all));
+  if (path.ends_with(".html")) return write_whole(path, html(q, all));
   // One picture a file: of the phase that was asked for last.
   const Phase phase = q.question.works.back().phase;
-  write_atomically(
+  write_whole(
       path, Picture(all, phase)
                 .svg(text(q.model, ", ", name(phase), ", ", q.question.choices.chips[0].name, " (model's clock)")));
 }

@@ -101,12 +101,7 @@ int run_plan(const Arguments& a, const Console& console) {
   if (sweep) {
     run_sweep(q, *sweep, a, console, document);
   } else if (!answer.is_complete()) {
-    const Error error = cannot(q.question, answer);
-    std::cout << std::flush;
-    std::fprintf(stderr, "tsrun: %s\n", error.what());
-    document["error"] = error_document(error)["error"];
-    console.write(document);
-    return static_cast<int>(error.exit());
+    return console.fail(cannot(q.question, answer), std::move(document));
   }
   console.write(document);
   return 0;

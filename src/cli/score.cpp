@@ -1,6 +1,7 @@
 // tsrun score: log-probabilities and perplexity of given text.
 #include <cmath>
 #include <iostream>
+#include <memory>
 
 #include "commands.hpp"
 #include "job.hpp"
@@ -22,21 +23,21 @@ std::vector<Ids> read_texts(const Arguments& a, const Job& job) {
   return texts;
 }
 
-void dump_logits(Engine& engine, const std::vector<Ids>& texts, const std::string& path, const Job& job) {
-  std::unique_ptr<LogitsFile> file;
-  const auto on_rank_0 = [&](const char* phase, const std::function<void()>& work) {
-    job.mesh().together(phase, [&] {
-      if (job.mesh().rank() == 0) work();
-    });
-  };
-  on_rank_0("opening the logits file", [&] { file = std::make_unique<LogitsFile>(path); });
+// On rank 0; the others learn what went wrong there.
+void on_rank_0(const Job& job, const char* phase, const std::function<void()>& work) {
+  job.mesh().together(phase, [&] {
+    if (job.mesh().rank() == 0) work();
+  });
+}
+
+void dump_logits(Engine& engine, const std::vector<Ids>& texts, LogitsFile* file, const Job& job) {
   for (std::size_t i = 0; i < texts.size(); ++i) {
-    on_rank_0("writing logits", [&] { file->begin(i, std::ssize(texts[i]), engine.config().V); });
+    on_rank_0(job, "writing logits", [&] { file->begin(i, std::ssize(texts[i]), engine.config().V); });
     all_logits(engine, texts[i], [&](const std::vector<float>& part) {
-      on_rank_0("writing logits", [&] { file->append(part); });
+      on_rank_0(job, "writing logits", [&] { file->append(part); });
     });
   }
-  on_rank_0("writing logits", [&] { file->commit(); });
+  on_rank_0(job, "writing logits", [&] { file->commit(); });
 }
 
 }  // namespace
@@ -61,9 +62,12 @@ int run_score(const Arguments& a, const Console& console, const MpiSession& sess
   work.sequences = 1;  // one after the other
   Plan plan = job.plan(a, work);
   plan.widest = a.has("logits") ? Output::all_logits : Output::score;
+  std::unique_ptr<LogitsFile> logits;  // before any work, so that none is done in vain
+  if (const auto path = a.text("logits"))
+    on_rank_0(job, "opening the logits file", [&] { logits = std::make_unique<LogitsFile>(*path); });
   Engine engine = load_engine(job.file(), plan, job.mesh(), console);
   const std::vector<std::vector<float>> scores = score(engine, texts);
-  if (const auto path = a.text("logits")) dump_logits(engine, texts, *path, job);
+  if (a.has("logits")) dump_logits(engine, texts, logits.get(), job);
 
   double nll = 0;
   std::int64_t tokens = 0;
@@ -73,7 +77,10 @@ int run_score(const Arguments& a, const Console& console, const MpiSession& sess
   const double perplexity = scored > 0 ? std::exp(nll / static_cast<double>(scored)) : 0;
   const RunFacts facts = gather_facts(engine, job.mesh());
   if (a.flag("explain") && console.prints()) std::cout << explain_run(engine, facts, chips_of_run(a)[0]);
-  if (console.prints()) std::cout << text(tokens, " tokens, nll ", nll, ", perplexity ", perplexity, "\n");
+  if (console.prints())
+    std::cout << text(tokens, " tokens, nll ", nll, ", ")
+              << (scored > 0 ? text("perplexity ", perplexity) : "no perplexity: the first token of a text has nothing before it")
+              << "\n";
   if (console.reports()) std::cerr << "load       " << load_text(facts.load) << "\n";
   if (!console.json_wanted()) return 0;
   Json document = envelope("score", job.facts());

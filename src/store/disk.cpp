@@ -1,12 +1,15 @@
 #include "disk.hpp"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <filesystem>
 #include <system_error>
+
+#include "tsrun/core/error.hpp"
 
 namespace tsrun {
 
@@ -53,6 +56,14 @@ std::int64_t free_bytes(const std::string& folder) {
   struct statvfs system {};
   if (statvfs(folder.c_str(), &system) != 0 || system.f_blocks == 0) return -1;
   return static_cast<std::int64_t>(system.f_bavail) * static_cast<std::int64_t>(system.f_frsize);
+}
+
+void refuse_if_not_a_file(const std::string& path, const char* next) {
+  struct stat found {};
+  if (stat(path.c_str(), &found) != 0 || S_ISREG(found.st_mode)) return;
+  refuse({.what = S_ISDIR(found.st_mode) ? "this is a folder" : "this exists and is not a file",
+          .where = path,
+          .next = next});
 }
 
 }  // namespace tsrun

@@ -38,6 +38,8 @@ class Disk {
 // "No space left on device"
 std::string system_words(int error);
 std::string folder_of(const std::string& path);
+// Refuses a folder, a device or a pipe where a file will take its name; `next` is the next step.
+void refuse_if_not_a_file(const std::string& path, const char* next);
 // Bytes free to this user in the file system that holds the folder; -1 if it does not say.
 std::int64_t free_bytes(const std::string& folder);
 

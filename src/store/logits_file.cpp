@@ -2,8 +2,10 @@
 
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 
+#include "disk.hpp"
 #include "hdf5.hpp"
 #include "tsrun/core/error.hpp"
 #include "tsrun/core/text.hpp"
@@ -33,6 +35,7 @@ struct LogitsFile::State {
 
 LogitsFile::LogitsFile(std::string path) : state_(std::make_unique<State>()) {
   h5::be_quiet();
+  refuse_if_not_a_file(path, "name the HDF5 file to write");
   state_->part = text(path, ".", getpid(), ".partial");
   state_->path = std::move(path);
   or_broke(state_->path, [&] {
@@ -78,8 +81,9 @@ void LogitsFile::commit() {
     s.file.close("closing the file");
   });
   if (std::rename(s.part.c_str(), s.path.c_str()) != 0)
-    broke(
-        {.what = "the logits file cannot take its name", .where = s.path, .next = "choose a name that can be written"});
+    broke({.what = "the logits file cannot take its name: " + system_words(errno),
+           .where = s.path,
+           .next = "choose a name that can be written"});
   s.kept = true;
 }
 

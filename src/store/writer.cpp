@@ -72,14 +72,6 @@ std::pair<std::string, Disk> open_temporary(const std::string& path) {
   refuse({.what = "too many unfinished files of earlier runs", .where = folder_of(path), .next = "remove *.partial"});
 }
 
-void refuse_if_not_a_file(const std::string& path) {
-  struct stat found {};
-  if (stat(path.c_str(), &found) != 0 || S_ISREG(found.st_mode)) return;
-  refuse({.what = S_ISDIR(found.st_mode) ? "this is a folder" : "this exists and is not a file",
-          .where = path,
-          .next = "name the model file to write"});
-}
-
 }  // namespace
 
 struct ModelWriter::State {
@@ -167,7 +159,7 @@ ModelWriter::ModelWriter(std::string path, const ModelConfig& config, const Toke
   s.path = std::move(path);
   s.expected = expected_bytes;
   validate(config, s.path);
-  refuse_if_not_a_file(s.path);
+  refuse_if_not_a_file(s.path, "name the model file to write");
   for (TensorSpec& spec : tensors_of(config)) s.missing.emplace(spec.path, spec);
   std::tie(s.temporary, s.disk) = open_temporary(s.path);
   s.require_space(expected_bytes);
