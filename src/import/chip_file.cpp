@@ -1,7 +1,5 @@
 #include "tsrun/import/chip_file.hpp"
 
-#include <cmath>
-
 #include "json.hpp"
 #include "tsrun/core/error.hpp"
 #include "tsrun/core/text.hpp"
@@ -13,6 +11,17 @@ namespace {
 
 constexpr const char* next = "see data/chips/README.md for the fields of a chip, or copy the nearest file there";
 
+// Far outside of any chip, and so far inside of double and int64 that no price or search over powers of two leaves them.
+struct Limits {
+  double least, most;
+};
+constexpr Limits rates = {1, 1e21};      // a second: FLOPs, bytes
+constexpr Limits sizes = {1, 1e18};      // bytes
+constexpr Limits times = {1e-15, 1e3};   // seconds
+constexpr Limits factors = {1e-6, 1e6};  // efficiency, passes
+
+bool is_within(double value, const Limits& limits) { return value >= limits.least && value <= limits.most; }
+
 // One object of the file, and the place that messages name.
 class Fields {
  public:
@@ -23,16 +32,17 @@ class Fields {
     if (!value.is_object()) wrong(name, "an object");
     return {value, text(where_, ", ", name)};
   }
-  double at_least(const char* name, double least) const {
+  double within(const char* name, const Limits& limits) const {
     const Json& value = at(name);
-    if (!value.is_number() || !std::isfinite(value.get<double>()) || value.get<double>() < least)
-      wrong(name, text("a number of at least ", least));
+    if (!value.is_number() || !is_within(value.get<double>(), limits))
+      wrong(name, text("a number from ", limits.least, " to ", limits.most));
     return value.get<double>();
   }
-  double positive(const char* name) const {
-    const double value = at_least(name, 0);
-    if (value == 0) wrong(name, "a number above 0");
-    return value;
+  double zero_or_within(const char* name, const Limits& limits) const {
+    const Json& value = at(name);
+    if (!value.is_number() || (value.get<double>() != 0 && !is_within(value.get<double>(), limits)))
+      wrong(name, text("0, or a number from ", limits.least, " to ", limits.most));
+    return value.get<double>();
   }
   int whole(const char* name, int least, int most) const {
     const Json& value = at(name);
@@ -110,17 +120,17 @@ Chip read_chip(const std::string& path) {
   c.name = file.words("name");
   c.source = file.words("source");
   c.calibrated = file.yes("calibrated");
-  c.bf16_flops = flops.positive("bf16");
-  c.int8_flops = flops.positive("int8");
-  c.f32_flops = flops.positive("f32");
-  c.memory_bytes = file.positive("memory_bytes");
-  c.memory_bytes_per_s = file.positive("memory_bytes_per_s");
-  c.link_bytes_per_s = file.positive("link_bytes_per_s");
-  c.alpha_s = file.at_least("alpha_s", 0);
-  c.call_s = file.at_least("call_s", 0);
-  c.efficiency = file.positive("efficiency");
-  c.passes = file.at_least("passes", 0);
-  c.pass_s = file.at_least("pass_s", 0);
+  c.bf16_flops = flops.within("bf16", rates);
+  c.int8_flops = flops.within("int8", rates);
+  c.f32_flops = flops.within("f32", rates);
+  c.memory_bytes = file.within("memory_bytes", sizes);
+  c.memory_bytes_per_s = file.within("memory_bytes_per_s", rates);
+  c.link_bytes_per_s = file.within("link_bytes_per_s", rates);
+  c.alpha_s = file.zero_or_within("alpha_s", times);
+  c.call_s = file.zero_or_within("call_s", times);
+  c.efficiency = file.within("efficiency", factors);
+  c.passes = file.zero_or_within("passes", factors);
+  c.pass_s = file.zero_or_within("pass_s", times);
   c.activation_bytes = file.whole("activation_bytes", 1, 8);
   c.wrap = file.one_of<Wrap>(
       "wrap",

@@ -37,6 +37,22 @@ std::vector<Quantity> quantities(const Choices& choices, const Work& work) {
   return all;
 }
 
+enum class Way : std::int8_t { down = -1, up = 1 };
+
+// The powers of two that are tried, the nearest first. Their exponents are counted: a value that is doubled may become
+// infinite, or 0 on the way down, and stays within limits that are as well.
+std::vector<double> tried(const Quantity& q, Way way) {
+  constexpr int most = 24;  // from the smallest limit to the largest
+  const double exponent = std::log2(q.now);
+  const auto first = static_cast<int>(way == Way::down ? std::ceil(exponent) - 1 : std::floor(exponent) + 1);
+  std::vector<double> values;
+  for (int i = 0; i < most; ++i) {
+    const double value = std::exp2(first + static_cast<int>(way) * i);
+    if (value >= q.least && value <= q.most) values.push_back(value);
+  }
+  return values;
+}
+
 // What would be chosen of everything that can be lowered: whether it still fits the memory is another question.
 std::optional<Layout> layout_at(Choices choices, Work work, const Quantity& q, double value, WalkLoads& walks) {
   q.set(choices, work, value);
@@ -58,9 +74,8 @@ std::vector<Flip> flips(const Choices& choices, const Work& work, const Candidat
   std::vector<Flip> found;
   for (const Quantity& q : quantities(here, work)) {
     if (!(q.now > 0)) continue;
-    for (const double factor : {0.5, 2.0})
-      for (double value = std::exp2(factor < 1 ? std::ceil(std::log2(q.now)) - 1 : std::floor(std::log2(q.now)) + 1);
-           value >= q.least && value <= q.most; value *= factor) {
+    for (const Way way : {Way::down, Way::up})
+      for (const double value : tried(q, way)) {
         const std::optional<Layout> to = layout_at(here, work, q, value, walks);
         if (!to || to_text(*to) == to_text(chosen.layout)) continue;
         found.push_back({q.name, value, *to});

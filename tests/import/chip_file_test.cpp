@@ -92,9 +92,15 @@ TEST_CASE("a field that is missing or wrong is named") {
     CHECK(names(changed([&](Json& c) { c.erase(name); }), {"without", name.c_str()}));
   }
   CHECK(names(changed([](Json& c) { c["flops"].erase("int8"); }), {"flops", "int8"}));
-  CHECK(names(changed([](Json& c) { c["flops"]["bf16"] = 0; }), {"flops", "bf16", "above 0"}));
+  CHECK(names(changed([](Json& c) { c["flops"]["bf16"] = 0; }), {"flops", "bf16", "from 1 to"}));
   CHECK(names(changed([](Json& c) { c["memory_bytes"] = -1; }), {"memory_bytes", "-1"}));
   CHECK(names(changed([](Json& c) { c["alpha_s"] = "fast"; }), {"alpha_s", "fast"}));
+  for (const char* field : {"memory_bytes", "memory_bytes_per_s", "link_bytes_per_s", "efficiency", "alpha_s", "call_s",
+                            "passes", "pass_s"})
+    for (const double value : {5e-324, 1e308, -1.0})
+      CHECK(names(changed([=](Json& c) { c[field] = value; }), {field, "a number from"}));
+  for (const char* field : {"alpha_s", "call_s", "passes", "pass_s"})
+    CHECK(changed([=](Json& c) { c[field] = 0; }) == "accepted");
   for (const double bytes : {0.0, 0.5, -1.0, 9.0, 1e300})
     CHECK(names(changed([=](Json& c) { c["activation_bytes"] = bytes; }), {"activation_bytes", "from 1 to 8"}));
   CHECK(names(changed([](Json& c) { c["wrap"] = "sometimes"; }), {"wrap", "sometimes", "all_axes_multiple_of_4"}));

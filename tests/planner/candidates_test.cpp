@@ -130,6 +130,21 @@ TEST_CASE("where the choice flips, another layout is chosen") {
   }
 }
 
+TEST_CASE("what would change a choice is found for any chip, also one whose figures leave double when they are doubled") {
+  Choices all = choices("smollm2-135m", 2);
+  all.tori = {{2, 1, 1}};
+  WalkLoads walks;
+  const Work work = decode(4, 512);
+  const Contest contest{work, candidates(all, work, walks)};
+  const Candidate& best = contest.candidates[choose(all, contest).value().best];
+  for (double Chip::*field : {&Chip::alpha_s, &Chip::link_bytes_per_s})
+    for (const double value : {5e-324, 1e308}) {
+      Choices odd = all;
+      odd.chips[0].*field = value;
+      for (const Flip& flip : flips(odd, work, best, walks)) CHECK(flip.at >= 0);
+    }
+}
+
 TEST_CASE("a pass of all layers is priced from one layer of each kind") {
   const Choices all = choices("llama-3-8b", 8, "host");
   WalkLoads walks;
