@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iterator>
 #include <numeric>
+#include <optional>
 
 #include "tsrun/core/integer.hpp"
 
@@ -25,30 +26,29 @@ HeadPlacement at_the_end(std::int64_t H, std::int64_t K, int cut) {
   return with_kv(std::move(head), H / K);
 }
 
-// K' groups of g' heads with cut | K' g', and a chip's heads a whole number of groups or a whole part of one.
-HeadPlacement by_group(std::int64_t H, std::int64_t K, int cut) {
-  const std::int64_t g = H / K;
-  std::int64_t best_groups = 0, best_size = 0;
-  for (std::int64_t groups = K; groups <= K + cut; ++groups) {
-    const std::int64_t step = cut / std::gcd(groups, static_cast<std::int64_t>(cut));
-    for (std::int64_t size = round_up(g, step); size <= g + cut; size += step) {
-      if (best_groups != 0 && groups * size >= best_groups * best_size) break;
-      const std::int64_t share = groups * size / cut;
-      if (share % size != 0 && size % share != 0) continue;
-      best_groups = groups, best_size = size;
-    }
+// K' groups of g' heads that are `padded` together, and a chip's heads a whole number of groups or a whole part of one.
+std::optional<HeadPlacement> by_group(std::int64_t H, std::int64_t K, int cut, std::int64_t padded) {
+  const std::int64_t g = H / K, share = padded / cut;
+  for (std::int64_t groups = K; groups * g <= padded; ++groups) {
+    const std::int64_t size = padded / groups;
+    if (groups * size != padded || (share % size != 0 && size % share != 0)) continue;
+    std::vector<int> head;
+    for (std::int64_t group = 0; group < groups; ++group)
+      for (std::int64_t i = 0; i < size; ++i) head.push_back(group < K && i < g ? static_cast<int>(group * g + i) : -1);
+    return with_kv(std::move(head), g);
   }
-  std::vector<int> head;
-  for (std::int64_t group = 0; group < best_groups; ++group)
-    for (std::int64_t i = 0; i < best_size; ++i)
-      head.push_back(group < K && i < g ? static_cast<int>(group * g + i) : -1);
-  return with_kv(std::move(head), g);
+  return {};
 }
 
-std::size_t most_slots(const HeadPlacement& p, int cut) {
+// Of a chip, as long as kv_slots. No lists are made: a torus may have thousands of chips, each of which asks.
+std::int64_t most_slots(const HeadPlacement& p, int cut) {
   const std::int64_t share = p.padded() / cut;
-  std::size_t most = 0;
-  for (int chip = 0; chip < cut; ++chip) most = std::max(most, kv_slots(p, {chip * share, (chip + 1) * share}).size());
+  std::int64_t most = 0, slots = 0;
+  for (std::int64_t i = 0; i < p.padded(); ++i) {
+    if (i % share == 0) slots = 1;
+    else if (p.kv[static_cast<std::size_t>(i)] != p.kv[static_cast<std::size_t>(i - 1)]) ++slots;
+    most = std::max(most, slots);
+  }
   return most;
 }
 
@@ -56,10 +56,10 @@ std::size_t most_slots(const HeadPlacement& p, int cut) {
 
 HeadPlacement place_heads(std::int64_t H, std::int64_t K, int cut, int run) {
   if (run > 1) return at_the_end(H, K, std::lcm(cut, run));
+  // No way has fewer padded heads than the one at the end, and groups only count where they have as few.
   HeadPlacement end = at_the_end(H, K, cut);
-  HeadPlacement group = by_group(H, K, cut);
-  if (group.padded() != end.padded()) return group.padded() < end.padded() ? group : end;
-  return most_slots(group, cut) < most_slots(end, cut) ? group : end;
+  std::optional<HeadPlacement> group = by_group(H, K, cut, end.padded());
+  return group && most_slots(*group, cut) < most_slots(end, cut) ? std::move(*group) : std::move(end);
 }
 
 std::vector<int> kv_slots(const HeadPlacement& placement, Range positions) {
