@@ -140,6 +140,8 @@ PlanQuestion plan_question(const Arguments& a) {
   q.objective = objective_option(a);
   if (a.has("kv-fraction")) q.kv_fraction = a.real("kv-fraction", 0, 1e-6, 1);
   q.software = software_note(a, choices.chips);
+  for (const char* option : {"kv-dtype", "chip", "schedules", "wrap"})
+    if (const auto value = a.text(option)) q.of_run.insert(q.of_run.end(), {text("--", option), *value});
   add_works(a, q);
   return q;
 }

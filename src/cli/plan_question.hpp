@@ -29,6 +29,7 @@ struct PlanQuestion {
   Objective objective = Objective::latency;
   std::optional<double> kv_fraction;  // of the memory of a chip
   std::string software;               // of the chip, in a line
+  std::vector<std::string> of_run;    // options that were given and a run of the plan needs too, each with its value
 };
 
 // Refuses sizes that are 0, negative or absurd, unknown names, and types that are none.

@@ -155,15 +155,28 @@ std::string others_text(const PhaseAnswer& phase, std::int64_t top) {
   return rejected.empty() ? out : out + "  rejected\n" + rejected;
 }
 
+// One word of a command as a shell takes it, whatever is in it.
+std::string shell_word(const std::string& word) {
+  constexpr const char* plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./,:=@%+-";
+  if (!word.empty() && word.find_first_not_of(plain) == std::string::npos) return word;
+  std::string out = "'";
+  for (const char c : word) out += c == '\'' ? "'\\''" : std::string(1, c);
+  return out + "'";
+}
+
+// What is not said here a run takes as it is by default: what was asked for is said.
 std::string command_text(const PlanQuestion& q, const Answer& answer) {
   const PhaseAnswer *prefill = answer.of(Phase::prefill), *decode = answer.of(Phase::decode);
   const Candidate& c = *(decode != nullptr ? decode : prefill)->chosen();
   const std::string layouts = prefill != nullptr && decode != nullptr
                                   ? text("prefill=", to_text(prefill->chosen()->layout), ",decode=", to_text(c.layout))
                                   : to_text(c.layout);
-  return text("run it     mpirun -n ", c.torus.size(), " tsrun generate -m ",
-              q.model.ends_with(".h5") ? q.model : "MODEL.h5", " --mesh ", to_text(c.torus), " --layout ", layouts,
-              " --dtype ", name(c.weights), " --batch ", answer.phases[0].contest.work.batch, "\n");
+  std::string out = text("run it     mpirun -n ", c.torus.size(), " tsrun generate -m ",
+                         q.model.ends_with(".h5") ? shell_word(q.model) : "MODEL.h5", " --mesh ", to_text(c.torus),
+                         " --layout ", layouts, " --dtype ", name(c.weights), " --batch ",
+                         answer.phases[0].contest.work.batch);
+  for (const std::string& word : q.of_run) out += " " + shell_word(word);
+  return out + "\n";
 }
 
 }  // namespace

@@ -172,6 +172,29 @@ TEST_CASE("a model or a chip may be a file") {
   CHECK(document("plan --model " + demo + " --chips 4 --prompt 64 --top 1")["chosen"]["decode"]["fits"] == true);
 }
 
+TEST_CASE("the command that runs a plan says all that was asked of it, in words that a shell takes") {
+  const Folder folder;
+  const std::string model = folder / "it's a model.h5", chip = folder / "my chip.json";
+  std::filesystem::copy(demo, model);
+  std::filesystem::copy(std::string(TSRUN_SOURCE_DIR) + "/data/chips/host.json", chip);
+  const auto command = [](const std::string& words) {
+    const Ended ended = run("plan --chips 2 --prompt 64 " + words);
+    REQUIRE_MESSAGE(ended.status == 0, ended.err);
+    const std::size_t at = ended.out.find("tsrun generate");
+    REQUIRE(at != std::string::npos);
+    return ended.out.substr(at, ended.out.find('\n', at) - at);
+  };
+  const std::string plain = command("--model " + demo);
+  for (const char* option : {"--kv-dtype", "--chip", "--schedules", "--wrap", "'"})
+    CHECK_MESSAGE(plain.find(option) == std::string::npos, plain);
+  const std::string all = command("--model \"" + model + "\" --chip \"" + chip +
+                                  "\" --kv-dtype int8 --schedules ring --wrap none");
+  CHECK_MESSAGE(all.ends_with(" --kv-dtype int8 --chip '" + chip + "' --schedules ring --wrap none"), all);
+  CHECK_MESSAGE(all.find("it'\\''s a model.h5' --mesh") != std::string::npos, all);
+  const Ended generated = run(all.substr(all.find("generate")) + " -p x -n 1 --quiet", 2);
+  CHECK_MESSAGE(generated.status == 0, generated.err);
+}
+
 TEST_CASE("validate: every point, error by source and regime, choices and claims, in the fields of the contract") {
   const Json d = document("validate");
   CHECK(d["points"].size() == 109);
