@@ -17,9 +17,8 @@ shift
 
 build=$(dirname "$here")/build/release
 if [[ -z ${TSRUN:-} ]]; then
-  for TSRUN in "$build/tsrun" "$here/../../../bin/tsrun"; do
-    [[ -x $TSRUN ]] && break
-  done
+  TSRUN=$build/tsrun
+  if [[ $here == */share/tsrun/launch ]]; then TSRUN=${here%/share/tsrun/launch}/bin/tsrun; fi
 fi
 [[ -x $TSRUN ]] || refuse "there is no $TSRUN; build it with launch/build.sh release"
 if [[ -z ${MPIEXEC:-} && $TSRUN == "$build/tsrun" ]]; then
