@@ -19,6 +19,18 @@ std::string digits(double v) {
   return out.data();
 }
 
+// Words of a user, as names of models and chips are, within SVG and HTML.
+std::string escaped(const std::string& words) {
+  std::string out;
+  for (const char c : words)
+    if (c == '&') out += "&amp;";
+    else if (c == '<') out += "&lt;";
+    else if (c == '>') out += "&gt;";
+    else if (c == '"') out += "&quot;";
+    else out += c;
+  return out;
+}
+
 std::string csv(const std::vector<Offer>& all) {
   std::string out = "phase,chips,mesh,ffn,attention,dtype,batch,context,latency_s,cost_chip_s_per_token,mfu,frontier\n";
   for (const Offer& o : all) {
@@ -77,7 +89,7 @@ class Picture {
     frontier(out);
     for (const Offer* o : offers_)
       out << "<circle cx='" << x_(o->time_s()) << "' cy='" << y_(o->cost) << "' r='" << (o->is_best ? 5 : 3)
-          << "' fill='" << colour_.at(o->chips) << "'><title>" << label(*o) << "</title></circle>\n";
+          << "' fill='" << colour_.at(o->chips) << "'><title>" << escaped(label(*o)) << "</title></circle>\n";
     double at = top + 10;
     for (const auto& [chips, colour] : colour_) {
       out << "<circle cx='" << width - right + 20 << "' cy='" << at - 4 << "' r='5' fill='" << colour << "'/>\n"
@@ -90,7 +102,8 @@ class Picture {
 
  private:
   static std::string words(double x, double y, const std::string& what, const char* anchor, int size = 12) {
-    return text("<text x='", x, "' y='", y, "' text-anchor='", anchor, "' font-size='", size, "'>", what, "</text>\n");
+    return text("<text x='", x, "' y='", y, "' text-anchor='", anchor, "' font-size='", size, "'>", escaped(what),
+                "</text>\n");
   }
   static std::string label(const Offer& o) {
     return text(o.chips, " chips ", to_text(o.chosen.torus), ", batch ", o.work.batch, ", ", to_text(o.chosen.layout),
@@ -141,17 +154,17 @@ std::string table_rows(const std::string& csv_text) {
   for (bool head = true; std::getline(lines, line); head = false) {
     const std::string cell = head ? "th" : "td";
     out += "<tr><" + cell + ">";
-    for (const char c : line) out += c == ',' ? "</" + cell + "><" + cell + ">" : std::string(1, c);
+    for (const char c : line) out += c == ',' ? "</" + cell + "><" + cell + ">" : escaped({c});
     out += "</" + cell + "></tr>\n";
   }
   return out;
 }
 
 std::string html(const PlanQuestion& q, const std::vector<Offer>& all) {
-  return text("<!doctype html>\n<html lang='en'><head><meta charset='utf-8'><title>", q.model,
+  return text("<!doctype html>\n<html lang='en'><head><meta charset='utf-8'><title>", escaped(q.model),
               "</title><style>body{font-family:sans-serif;max-width:60em;margin:2em auto}svg{width:100%}"
               "td,th{padding:.1em .5em;text-align:right}</style></head><body>\n<p>",
-              q.software, ". Times are of the model's clock.</p>\n", pictures(q, all), "<table>\n",
+              escaped(q.software), ". Times are of the model's clock.</p>\n", pictures(q, all), "<table>\n",
               table_rows(csv(all)), "</table></body></html>\n");
 }
 

@@ -163,6 +163,24 @@ TEST_CASE("a sweep: the frontier of latency against cost, as CSV, SVG and HTML")
   CHECK(folder.files() == 3);
 }
 
+TEST_CASE("a picture is XML whatever a model and a chip are called") {
+  const Folder folder;
+  const std::string data = std::string(TSRUN_SOURCE_DIR) + "/data/";
+  std::filesystem::copy(data + "models/llama-3-8b.json", folder / "R&D <\"8b\">.json");
+  Json chip = Json::parse(slurp(data + "chips/h100.json"));
+  chip["name"] = "<b>&\"</b>";
+  folder.write("chip.json", chip.dump());
+  for (const char* picture : {"offers.svg", "offers.html"}) {
+    const Ended ended = run("plan --model '" + (folder / "R&D <\"8b\">.json") + "' --chip " + (folder / "chip.json") +
+                            " --chips 8 --phase decode --sweep batch=1..2 --pareto " + (folder / picture));
+    REQUIRE_MESSAGE(ended.status == 0, ended.err);
+    const std::string out = slurp(folder / picture);
+    CHECK(out.find("R&amp;D &lt;&quot;8b&quot;&gt;.json") != std::string::npos);
+    CHECK(out.find("&lt;b&gt;&amp;&quot;&lt;/b&gt;") != std::string::npos);
+    for (const char* bare : {"R&D", "<b>", "</b>"}) CHECK(out.find(bare) == std::string::npos);
+  }
+}
+
 TEST_CASE("a model or a chip may be a file") {
   const std::string data = std::string(TSRUN_SOURCE_DIR) + "/data/";
   const Json by_name = document("plan --model llama-3-8b --chip h100 --chips 8 --top 1"),
