@@ -1,8 +1,11 @@
 #include "tsrun/import/published.hpp"
 
 #include <charconv>
+#include <initializer_list>
 #include <map>
+#include <optional>
 #include <span>
+#include <utility>
 
 #include "tsrun/core/error.hpp"
 #include "tsrun/core/text.hpp"
@@ -19,6 +22,15 @@ std::vector<std::string> split(const std::string& text, char at) {
     else if (c != '\r') parts.back() += c;
   }
   return parts;
+}
+
+// Nothing where the cell is anything else, or more.
+template <class Number>
+std::optional<Number> parsed(const std::string& cell) {
+  Number value{};
+  const char* const end = cell.data() + cell.size();
+  const auto [stop, error] = std::from_chars(cell.data(), end, value);
+  return error == std::errc() && stop == end ? std::optional(value) : std::nullopt;
 }
 
 // One line of a file, by the names of its columns.
@@ -40,20 +52,36 @@ class Line {
       refuse({.what = text("there is no column ", column), .where = where_, .next = "mend the file"});
     return found->second;
   }
+  // Above 0.
   double number(const std::string& column) const {
-    const std::string& cell = words(column);
-    double value = 0;
-    const auto [end, error] = std::from_chars(cell.data(), cell.data() + cell.size(), value);
-    if (error != std::errc() || end != cell.data() + cell.size() || !(value > 0) || value > 1e12)
-      if (cell != "0")
-        refuse({.what = text("\"", printable(cell), "\" in column ", column, " is not a positive number"),
-                .where = where_,
-                .next = "mend the file"});
-    return value;
+    const std::optional<double> value = parsed<double>(words(column));
+    if (!value || !(*value > 0) || *value > most) wrong(column, "a positive number");
+    return *value;
   }
-  std::int64_t count(const std::string& column) const { return static_cast<std::int64_t>(number(column)); }
+  std::int64_t count(const std::string& column) const {
+    const std::optional<std::int64_t> value = parsed<std::int64_t>(words(column));
+    if (!value || *value < 0 || *value > most) wrong(column, "a whole number");
+    return *value;
+  }
+  template <class Kind>
+  Kind one_of(const std::string& column, std::initializer_list<std::pair<const char*, Kind>> kinds) const {
+    std::string known;
+    for (const auto& [word, kind] : kinds) {
+      if (words(column) == word) return kind;
+      known += (known.empty() ? "" : ", ") + std::string(word);
+    }
+    wrong(column, text("one of ", known));
+  }
 
  private:
+  static constexpr std::int64_t most = 1'000'000'000'000;
+
+  [[noreturn]] void wrong(const std::string& column, const std::string& expected) const {
+    refuse({.what = text("\"", printable(words(column)), "\" in column ", column, " is not ", expected),
+            .where = where_,
+            .next = "mend the file"});
+  }
+
   std::map<std::string, std::string> cells_;
   std::string where_;
 };
@@ -70,7 +98,9 @@ std::vector<Line> lines_of(const std::string& path) {
   return lines;
 }
 
-DType weights_of(const Line& line) { return line.words("weights") == "int8" ? DType::int8_channel : DType::bf16; }
+DType weights_of(const Line& line) {
+  return line.one_of<DType>("weights", {{"bf16", DType::bf16}, {"int8", DType::int8_channel}});
+}
 
 // The slices for the figures that do not say theirs: those that the cost model fits best.
 Torus torus_of(std::int64_t chips) {
@@ -137,8 +167,9 @@ std::vector<PublishedPoint> read_published(const std::string& folder) {
       points.push_back(p);
     }
   for (const Line& line : lines_of(folder + "/table2_3_operating_points.csv")) {
-    const bool decode = line.words("phase") == "decode";
-    PublishedPoint p = point("table2_3_operating_points", decode ? Phase::decode : Phase::prefill);
+    const auto phase = line.one_of<Phase>("phase", {{"prefill", Phase::prefill}, {"decode", Phase::decode}});
+    const bool decode = phase == Phase::decode;
+    PublishedPoint p = point("table2_3_operating_points", phase);
     p.model = line.words("model");
     p.torus = parse_torus(line.words("mesh"));
     p.batch = line.count("batch");
