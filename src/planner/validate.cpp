@@ -3,7 +3,11 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <functional>
 #include <tuple>
+
+#include "tsrun/core/error.hpp"
+#include "tsrun/core/text.hpp"
 
 namespace tsrun {
 
@@ -80,7 +84,18 @@ namespace {
 constexpr std::size_t constants = 4;
 using Point = std::array<double, constants>;  // logarithms of the constants
 
+void refuse_zero(const char* constant, double value, const Chip& chip) {
+  if (value > 0) return;
+  refuse({.what = text("a constant of 0 cannot be fitted: ", constant),
+          .where = chip.name,
+          .next = text("give the chip file a first guess of ", constant)});
+}
+
 Point point_of(const Chip& c) {
+  refuse_zero("efficiency", c.efficiency, c);
+  refuse_zero("alpha_s", c.alpha_s, c);
+  refuse_zero("call_s", c.call_s, c);
+  refuse_zero("passes", c.passes, c);
   return {std::log(c.efficiency), std::log(c.alpha_s), std::log(c.call_s), std::log(c.passes)};
 }
 Chip chip_at(Chip c, const Point& p) {

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <map>
 
 #include "tsrun/core/error.hpp"
@@ -106,6 +107,15 @@ TEST_CASE("the errors of a prediction") {
   CHECK(e.within_8 == doctest::Approx(0.75));
 }
 
+TEST_CASE("a constant of 0 is refused by name: it is not multiplied into anything else") {
+  const Published published;
+  for (double Chip::*constant : {&Chip::efficiency, &Chip::alpha_s, &Chip::call_s, &Chip::passes}) {
+    Chip chip = published.chip;
+    chip.*constant = 0;
+    CHECK_THROWS_AS(fitted(chip, published.points, published.models), Error);
+  }
+}
+
 TEST_CASE("a file of measurements that is wrong is refused by line and column") {
   namespace fs = std::filesystem;
   const fs::path folder = fs::temp_directory_path() / "tsrun_validate_test";
@@ -122,10 +132,28 @@ TEST_CASE("a file of measurements that is wrong is refused by line and column") 
     return "accepted";
   };
   CHECK(with_line("128,3.8,3.5") == "accepted");
-  for (const char* wrong : {"128,3.8", "128,3.8,slow", "128,-1,3.5", "128,nan,3.5", "128,,3.5"}) {
+  for (const char* wrong : {"128,3.8", "128,3.8,slow", "128,-1,3.5", "128,nan,3.5", "128,,3.5", "128,0,3.5", "2.5,3.8,3.5", "-1,3.8,3.5",
+                            "1e30,3.8,3.5", ",3.8,3.5"}) {
     const std::string message = with_line(wrong);
     CAPTURE(message);
     CHECK(message.find("fig8_attention.csv, line 2") != std::string::npos);
+  }
+  REQUIRE(with_line("128,3.8,3.5") == "accepted");
+  // A word that is none of the column's, wherever one is.
+  for (const char* file : {"fig1_decode.csv", "table2_3_operating_points.csv"}) {
+    CAPTURE(file);
+    std::ifstream in(data + "paper/" + file);
+    std::string whole((std::istreambuf_iterator<char>(in)), {});
+    const std::size_t at = whole.find("int8");
+    REQUIRE(at != std::string::npos);
+    std::ofstream(folder / file) << whole.replace(at, 4, "int9");
+    try {
+      read_published(folder.string());
+      FAIL("accepted");
+    } catch (const Error& error) {
+      CHECK(std::string(error.what()).find(R"("int9" in column weights is not one of bf16, int8)") != std::string::npos);
+    }
+    fs::copy(data + std::string("paper/") + file, folder / file, fs::copy_options::overwrite_existing);
   }
   fs::remove_all(folder);
 }

@@ -5,7 +5,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -58,7 +57,7 @@ struct LayoutAgreement {
 LayoutAgreement layout_agreement(const std::vector<PublishedPoint>& points, const std::vector<double>& predicted_s);
 
 // The chip with efficiency, alpha_s, call_s and passes fitted to the points (least mean square of the logarithm of the
-// ratio, by a simplex).
+// ratio, by a simplex). Refuses a chip where one of them is 0, since it is multiplied until it fits.
 Chip fitted(const Chip& chip, const std::vector<PublishedPoint>& points, const ModelsByName& models);
 
 // Each source predicted with constants fitted to the others.
