@@ -166,8 +166,7 @@ class Pricing {
   }
 
   double moved_bytes(const Step& s) const {
-    if (s.op != Op::gather_weights)
-      return static_cast<double>(volume(p_, s)) / (s.op == Op::all_reduce ? 2 : 1) * chip_.activation_bytes;
+    if (s.op != Op::gather_weights) return static_cast<double>(moved_elements(p_, s)) * chip_.activation_bytes;
     double bytes = 0;
     for (const WeightUse& w : s.weights) bytes += shard_bytes(w) * p_.torus.size(s.axes);
     return bytes;

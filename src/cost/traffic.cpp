@@ -3,16 +3,13 @@
 #include <algorithm>
 
 #include "tsrun/core/integer.hpp"
+#include "tsrun/cost/volume.hpp"
 #include "tsrun/schedule/slots.hpp"
 
 namespace tsrun {
 
 std::int64_t block_elements(const Program& p, const Step& step, const Schedule& schedule) {
-  check(communicates(step.op), "only a collective has blocks");
-  std::int64_t elements = 0;  // a chip's share of the gathered or unreduced values
-  const auto larger = collective_of(step.op) == Op::all_gather ? moved_to(step) : moved_from(step);
-  for (const ValueId v : larger) elements += p.local_elements(v);
-  return ceil_div(elements, schedule.blocks);
+  return ceil_div(moved_elements(p, step), schedule.blocks);
 }
 
 LinkCounts sent_by(const Schedule& schedule, std::int64_t block_bytes) {

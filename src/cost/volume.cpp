@@ -13,8 +13,8 @@ std::int64_t shard_elements(const Program& p, const WeightUse& use) {
 
 }  // namespace
 
-std::int64_t volume(const Program& p, const Step& step) {
-  check(communicates(step.op), "only a step that communicates has a volume");
+std::int64_t moved_elements(const Program& p, const Step& step) {
+  check(communicates(step.op), "only a step that communicates moves anything");
   std::int64_t elements = 0;
   if (step.op == Op::gather_weights) {
     for (const WeightUse& use : step.weights) elements += shard_elements(p, use) * p.torus.size(step.axes);
@@ -22,12 +22,16 @@ std::int64_t volume(const Program& p, const Step& step) {
   }
   for (const ValueId v : collective_of(step.op) == Op::all_gather ? moved_to(step) : moved_from(step))
     elements += p.local_elements(v);
-  return step.op == Op::all_reduce ? 2 * elements : elements;  // there and back
+  return elements;
+}
+
+std::int64_t volume(const Program& p, const Step& step) {
+  return moved_elements(p, step) * (step.op == Op::all_reduce ? 2 : 1);  // there and back
 }
 
 double sent(const Program& p, const Step& step) {
   const Op collective = collective_of(step.op);
-  const double whole = static_cast<double>(volume(p, step)) / (collective == Op::all_reduce ? 2 : 1);
+  const auto whole = static_cast<double>(moved_elements(p, step));
   double blocks = 0;
   int senders = 0;  // one of those that do alike stands for all
   for (int rank = 0; rank < p.torus.size(); ++rank) {
