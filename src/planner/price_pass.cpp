@@ -66,8 +66,8 @@ PassCost price_pass(const LoweredPass& pass, const Chip& chip, DType weights, DT
   for (const LoweredPass::Kind& kind : pass.kinds) {
     const PassPrice p = price(
         kind.program, chip, [&](const WeightUse&) { return weights; }, kv, walks);
-    cost.layers += p.layers.times(static_cast<double>(kind.layers));
-    cost.outside = p.outside;
+    cost.layers += p.layers.times(static_cast<double>(pass.times(kind, 0)));
+    cost.outside += p.outside.times(static_cast<double>(pass.times(kind, -1)));
   }
   return cost;
 }
@@ -78,10 +78,8 @@ Memory pass_memory(const LoweredPass& pass, DType weights, DType kv, std::int64_
   for (const LoweredPass::Kind& kind : pass.kinds) {
     const Program& p = kind.program;
     const Memory one = memory(p, held, kv, p.B, positions);
-    std::int64_t of_layer = 0;
     for (const WeightUse& use : stored_weights(p.config, p.layout))
-      if (use.layer >= 0) of_layer += weight_bytes(p.config, p.torus, p.sizes, use, weights);
-    m.weights += of_layer * kind.layers + (m.weights == 0 ? one.weights - of_layer : 0);
+      m.weights += weight_bytes(p.config, p.torus, p.sizes, use, weights) * pass.times(kind, use.layer);
     m.kv += one.kv * kind.layers;
     m.gathered = std::max(m.gathered, one.gathered);
     m.activations = std::max(m.activations, alive_in_layers(p) * element_bytes);
@@ -92,14 +90,10 @@ Memory pass_memory(const LoweredPass& pass, DType weights, DType kv, std::int64_
 double bytes_sent(const LoweredPass& pass, DType weights, int element_bytes) {
   const auto held = [weights](const WeightUse&) { return weights; };
   double bytes = 0;
-  bool first = true;
-  for (const LoweredPass::Kind& kind : pass.kinds) {
-    for (const Step& s : kind.program.steps) {
-      if (!communicates(s.op) || (s.layer < 0 && !first)) continue;
-      bytes += sent_bytes(kind.program, s, held, element_bytes) * (s.layer < 0 ? 1 : static_cast<double>(kind.layers));
-    }
-    first = false;
-  }
+  for (const LoweredPass::Kind& kind : pass.kinds)
+    for (const Step& s : kind.program.steps)
+      if (const std::int64_t times = pass.times(kind, s.layer); communicates(s.op) && times > 0)
+        bytes += sent_bytes(kind.program, s, held, element_bytes) * static_cast<double>(times);
   return bytes;
 }
 

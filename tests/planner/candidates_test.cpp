@@ -4,9 +4,11 @@
 #include <algorithm>
 #include <set>
 
+#include "tsrun/cost/volume.hpp"
 #include "tsrun/import/chip_file.hpp"
 #include "tsrun/import/source.hpp"
 #include "tsrun/planner/decide.hpp"
+#include "tsrun/program/lower.hpp"
 
 using namespace tsrun;
 
@@ -170,6 +172,32 @@ TEST_CASE("a pass of all layers is priced from one layer of each kind") {
       static_cast<double>(all.config.parameters() - shorter.parameters()) / 8 * 34 / 32;  // 32 values and their scale
   CHECK(static_cast<double>(m.weights - q.weights) == doctest::Approx(more).epsilon(0.01));
   CHECK(pass_memory(pass, DType::int8, DType::bf16, 576, 2).activations == m.activations / 2);
+}
+
+TEST_CASE("of two kinds of layers each counts as often as it is there, and what is outside the layers once") {
+  Choices all = choices("llama-3-8b", 8, "host");
+  all.config.layers = 6;
+  all.config.window = 64;
+  all.config.full_every = 3;
+  const Torus torus{2, 2, 2};
+  const PassShape shape = decode(8, 512).shape();
+  WalkLoads walks;
+  for (const char* words : {"ws2d/head", "wg_x/batch"}) {
+    const LoweredPass pass = lower_pass(all.config, all.chips[0], torus, parse_layout(words), shape);
+    REQUIRE(pass.kinds.size() == 2);
+    const Program whole = lower(all.config, torus, parse_layout(words), shape, all.chips[0].schedules);
+    const auto held = [](const WeightUse&) { return DType::int8; };
+    const PassPrice priced = price(whole, all.chips[0], held, DType::bf16, walks);
+    const PassCost cost = price_pass(pass, all.chips[0], DType::int8, DType::bf16, walks);
+    CHECK(cost.layers.time_s == doctest::Approx(priced.layers.time_s));
+    CHECK(cost.outside.time_s == doctest::Approx(priced.outside.time_s));
+    double sent = 0;
+    for (const Step& s : whole.steps)
+      if (communicates(s.op)) sent += sent_bytes(whole, s, held, 4);
+    CHECK(bytes_sent(pass, DType::int8, 4) == doctest::Approx(sent));
+    const Memory m = pass_memory(pass, DType::int8, DType::bf16, 576, 4);
+    CHECK(m.weights == memory(whole, held, DType::bf16, 8, 576).weights);
+  }
 }
 
 TEST_CASE("weights that are gathered are sent with their scales") {

@@ -24,6 +24,11 @@ struct LoweredPass {
   std::vector<Kind> kinds;
 
   const Program& program() const { return kinds.back().program; }
+  // How often the pass has a step or a weight of a kind's program, by the layer it names (-1: none). What is outside the
+  // layers is in every kind's program, and counts in the last.
+  std::int64_t times(const Kind& kind, int layer) const {
+    return layer >= 0 ? kind.layers : &kind == &kinds.back() ? 1 : 0;
+  }
 };
 
 // The pass as the chip's software would carry it out. Throws where the layout cannot be (lower.hpp).
