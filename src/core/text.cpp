@@ -7,7 +7,7 @@
 namespace tsrun {
 namespace {
 
-std::string three_digits(double value, const char* unit) {
+std::string short_number(double value, const char* unit) {
   std::array<char, 48> out{};
   std::snprintf(out.data(), out.size(), value < 9.95 ? "%.2g %s" : "%.0f %s", value, unit);
   return out.data();
@@ -25,28 +25,35 @@ std::string human_bytes(double bytes) {
   const char* const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
   int unit = 0;
   for (; bytes >= 1023.5 && unit < 5; ++unit) bytes /= 1024;
-  return three_digits(bytes, units[unit]);
+  return short_number(bytes, units[unit]);
 }
 
 std::string human_seconds(double seconds) {
   // From where the digits printed would round up to 1000 of the smaller unit.
-  if (seconds >= 0.9995) return three_digits(seconds, "s");
-  if (seconds >= 0.9995e-3) return three_digits(seconds * 1e3, "ms");
-  return three_digits(seconds * 1e6, "us");
+  if (seconds >= 0.9995) return short_number(seconds, "s");
+  if (seconds >= 0.9995e-3) return short_number(seconds * 1e3, "ms");
+  return short_number(seconds * 1e6, "us");
+}
+
+Utf8Beginning utf8_beginning(std::string_view text) {
+  const auto byte = [text](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  if (text.empty()) return {};
+  const unsigned lead = byte(0);
+  if (lead < 0x80) return {1, 1};
+  if (lead < 0xc2 || lead > 0xf4) return {};
+  const std::size_t size = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+  // The second byte's limits: nothing that is shorter otherwise, no surrogates, nothing above U+10FFFF.
+  unsigned least = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
+  unsigned most = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
+  std::size_t there = 1;
+  for (; there < size && there < text.size() && byte(there) >= least && byte(there) <= most; ++there)
+    least = 0x80, most = 0xbf;
+  return {size, there};
 }
 
 std::size_t utf8_character(std::string_view text) {
-  const auto byte = [text](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
-  const unsigned lead = byte(0);
-  if (lead < 0x80) return text.empty() ? 0 : 1;
-  if (lead < 0xc2 || lead > 0xf4) return 0;
-  const unsigned least = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
-  const unsigned most = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
-  if (byte(1) < least || byte(1) > most) return 0;
-  const std::size_t size = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-  for (std::size_t i = 2; i < size; ++i)
-    if ((byte(i) & 0xc0U) != 0x80U) return 0;
-  return size;
+  const Utf8Beginning character = utf8_beginning(text);
+  return character.is_whole() ? character.size : 0;
 }
 
 std::optional<std::size_t> invalid_utf8(std::string_view text) {

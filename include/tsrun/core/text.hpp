@@ -1,4 +1,5 @@
-// Small words for building messages: no std::format in the compilers of Debian 12.
+// Small words for building messages, since the compilers of Debian 12 have no std::format; and what of a text is UTF-8,
+// so that messages and readers agree on it.
 #pragma once
 
 #include <cstdint>
@@ -40,7 +41,14 @@ std::string human_seconds(double seconds);
 // "a, b, c"
 std::string join(const std::vector<std::string>& words, std::string_view separator = ", ");
 
-// Bytes of the UTF-8 character at the beginning of a text, 0 if there is no valid one (Unicode, table 3-7).
+// The UTF-8 character with which a text begins (Unicode, table 3-7): bytes of all of it, 0 where its first byte begins
+// none, and those of them that are there, up to the first that cannot belong to it.
+struct Utf8Beginning {
+  std::size_t size = 0, there = 0;
+  bool is_whole() const { return size > 0 && there == size; }
+};
+Utf8Beginning utf8_beginning(std::string_view text);
+// Bytes of the whole character at the beginning of a text, 0 if there is none.
 std::size_t utf8_character(std::string_view text);
 // The offset of the first byte that is not of a whole, shortest-form character up to U+10FFFF, surrogates left out.
 std::optional<std::size_t> invalid_utf8(std::string_view text);
