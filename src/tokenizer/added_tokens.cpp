@@ -10,11 +10,6 @@ namespace {
 // Letters, marks, digits, and signs that join words.
 constexpr std::string_view word_characters = R"([\p{L}\p{Nl}\p{M}\p{Nd}\p{Pc}])";
 
-bool is_space(char32_t c) {
-  return (c >= 0x9 && c <= 0xd) || c == 0x20 || c == 0x85 || c == 0xa0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200a) ||
-         c == 0x2028 || c == 0x2029 || c == 0x202f || c == 0x205f || c == 0x3000;
-}
-
 std::size_t character_before(std::string_view text, std::size_t at) {
   do --at;
   while (at > 0 && continues_character(text[at]));
@@ -25,7 +20,7 @@ std::size_t before_space(std::string_view text, std::size_t from, std::size_t at
   while (at > from) {
     const std::size_t before = character_before(text, at);
     std::size_t next = before;
-    if (!is_space(next_point(text, next))) break;
+    if (!is_white_space(next_point(text, next))) break;
     at = before;
   }
   return at;
@@ -34,7 +29,7 @@ std::size_t before_space(std::string_view text, std::size_t from, std::size_t at
 std::size_t behind_space(std::string_view text, std::size_t at) {
   while (at < text.size()) {
     std::size_t next = at;
-    if (!is_space(next_point(text, next))) break;
+    if (!is_white_space(next_point(text, next))) break;
     at = next;
   }
   return at;

@@ -8,10 +8,7 @@ namespace tsrun::jinja {
 namespace {
 
 // Python's str.isspace: Unicode's white space and four separators of ASCII.
-bool is_space(char32_t c) {
-  return (c >= 0x9 && c <= 0xd) || (c >= 0x1c && c <= 0x20) || c == 0x85 || c == 0xa0 || c == 0x1680 ||
-         (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 || c == 0x202f || c == 0x205f || c == 0x3000;
-}
+bool is_space(char32_t c) { return is_white_space(c) || (c >= 0x1c && c <= 0x1f); }
 
 std::string in_case(const std::string& text, char first, char last) {
   std::string out = text;
