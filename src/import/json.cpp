@@ -3,6 +3,7 @@
 #include <set>
 #include <vector>
 
+#include "small_file.hpp"
 #include "tsrun/core/error.hpp"
 #include "tsrun/core/text.hpp"
 #include "words.hpp"
@@ -39,14 +40,14 @@ class Watch {
 
 }  // namespace
 
-Json parse_object(std::string_view text_of_it, const std::string& where) {
+Json parse_object(std::string_view json, const std::string& where) {
   Json out;
   try {
     Watch watch(where);
     const auto watching = [&watch](int depth, Json::parse_event_t event, const Json& value) {
       return watch(depth, event, value);
     };
-    out = Json::parse(text_of_it.begin(), text_of_it.end(), watching);
+    out = Json::parse(json.begin(), json.end(), watching);
   } catch (const Json::parse_error& error) {
     damaged(where, "not JSON", {{"at byte", number(error.byte)}});
   } catch (const Json::out_of_range&) {
@@ -57,12 +58,7 @@ Json parse_object(std::string_view text_of_it, const std::string& where) {
 }
 
 Json read_object(const Bytes& bytes) {
-  if (bytes.size() > longest)
-    damaged(bytes.name(), "the file is absurdly long for a JSON file",
-            {{"bytes", number(bytes.size())}, {"longest", number(longest)}});
-  std::string all(static_cast<std::size_t>(bytes.size()), '\0');
-  bytes.read(0, std::as_writable_bytes(std::span(all)));
-  return parse_object(all, bytes.name());
+  return parse_object(read_small_file(bytes, longest), bytes.name());
 }
 
 }  // namespace tsrun

@@ -11,8 +11,8 @@ namespace tsrun {
 
 using Json = nlohmann::json;
 
-// Refuses text that is not one JSON object in UTF-8, that gives a name twice, or nests deeper than 32.
-Json parse_object(std::string_view text, const std::string& where);
+// Refuses what is not one JSON object in UTF-8, that gives a name twice, or nests deeper than 32.
+Json parse_object(std::string_view json, const std::string& where);
 // The whole of a small file (at most 64 MiB) as an object.
 Json read_object(const Bytes& bytes);
 
