@@ -11,7 +11,7 @@ namespace {
 
 constexpr const char* next = "see data/chips/README.md for the fields of a chip, or copy the nearest file there";
 
-// Far outside of any chip, and so far inside of double and int64 that no price or search over powers of two leaves them.
+// Far outside of any chip, and so far inside of double and int64 that no price or search by doubling leaves them.
 struct Limits {
   double least, most;
 };
