@@ -71,7 +71,7 @@ bool FolderReader::read_tokens() {
     // Otherwise every text between special tokens begins with a space, not only the first.
     if (data_.drop_first_space && !config().boolean("legacy").value_or(true)) {
       data_.normalizer.clear();
-      data_.pre_tokenizer = metaspace_steps("\u2581", Lead::first, false);
+      data_.pre_tokenizer = metaspace_steps(space_sign, Lead::first, false);
     }
     return true;
   }

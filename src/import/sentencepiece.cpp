@@ -14,7 +14,6 @@ using Kind = TextStep::Kind;
 
 constexpr std::uint64_t longest_file = std::uint64_t{64} << 20U;
 constexpr std::size_t most_pieces = std::size_t{1} << 22U;
-const std::string space_sign = "\u2581";
 
 // Numbers of sentencepiece_model.proto.
 namespace field {
@@ -139,8 +138,7 @@ void Reader::read_steps() {
   if (normalizer_.has_map) unread("normalizer", normalizer_.name.empty() ? "without a name" : normalizer_.name);
   if (normalizer_.removes_spaces) unread("normalizer", "that removes spaces");
   if (space_as_suffix_ || !normalizer_.escapes_spaces) unread("SentencePiece model", "with another place for spaces");
-  if (normalizer_.leads_with_space) data_.normalizer.push_back({.kind = Kind::prepend, .text = space_sign});
-  data_.normalizer.push_back({.kind = Kind::replace, .text = " ", .other = space_sign});
+  data_.normalizer = sentencepiece_steps(normalizer_.leads_with_space);
   data_.drop_first_space = normalizer_.leads_with_space;
   // The symbols of a user are found where spaces are U+2581 already.
   if (normalizer_.leads_with_space) return;
@@ -150,6 +148,14 @@ void Reader::read_steps() {
 }
 
 }  // namespace
+
+std::vector<TextStep> sentencepiece_steps(bool leads_with_space) {
+  const std::string sign(space_sign);
+  std::vector<TextStep> steps;
+  if (leads_with_space) steps.push_back({.kind = Kind::prepend, .text = sign});
+  steps.push_back({.kind = Kind::replace, .text = " ", .other = sign});
+  return steps;
+}
 
 TokenizerData read_sentencepiece(const Bytes& file) { return Reader(file).read(); }
 

@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <iterator>
 
+#include "common_patterns.hpp"
+
 namespace tsrun {
 namespace {
 
-constexpr const char* gpt2 = R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
-constexpr const char* each_digit = R"(\p{N})";
+constexpr const char* gpt2 = gpt2_pattern;
+constexpr const char* each_digit = digit_pattern;
 constexpr const char* three_digits = R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|)"
                                      R"( ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 constexpr const char* one_digit = R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}|)"
@@ -24,7 +26,6 @@ constexpr const char* gpt4o =
     R"(\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 constexpr const char* viking = R"( ?[^(\s|.,!?…。，、।۔،)]+)";
 
-constexpr const char* punctuation = R"([\p{P}$+<=>\^`|~])";
 constexpr const char* chinese_and_korean = R"([\u4e00-\u9fa5\u0800-\u4e00\uac00-\ud7ff]+)";
 constexpr TextStep::Matches together = TextStep::Matches::together;
 
@@ -46,7 +47,7 @@ const Named all[] = {
     {"command-r", {{{.text = each_digit}, {.text = gpt2}}, true, false, true}},
     {"viking", {{{.text = viking}, {.text = each_digit}}}},
     {"falcon",
-     {{{.text = punctuation, .matches = together}, {.text = gpt2}, {.kind = TextStep::Kind::letters},
+     {{{.text = punctuation_pattern, .matches = together}, {.text = gpt2}, {.kind = TextStep::Kind::letters},
        {.text = each_digit, .matches = together}, {.text = "[0-9][0-9][0-9]"}}}},
     {"deepseek-coder",
      {{{.text = R"([\r\n])"}, {.text = R"(\s?\p{L}+)"}, {.text = R"(\s?\p{P}+)"}, {.text = chinese_and_korean},

@@ -3,6 +3,7 @@
 #include <cctype>
 #include <limits>
 
+#include "common_patterns.hpp"
 #include "tsrun/core/text.hpp"
 
 namespace tsrun {
@@ -10,13 +11,6 @@ namespace {
 
 using Kind = TextStep::Kind;
 using Matches = TextStep::Matches;
-
-const std::string space_sign = "\u2581";
-
-// GPT-2's pattern, which ByteLevel stands for.
-constexpr const char* gpt2 = R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
-constexpr const char* digit = R"(\p{N})";
-constexpr const char* punctuation = R"([\p{P}$+<=>\^`|~])";
 
 struct Behavior {
   std::string_view name;
@@ -76,11 +70,12 @@ void add_split(const HfConfig& part, std::vector<TextStep>& steps) {
 void add_byte_level(const HfConfig& part, PreTokenizer& out) {
   if (out.byte_level) unread("pre-tokenizer", "ByteLevel behind ByteLevel");
   if (part.boolean("add_prefix_space").value_or(true)) out.steps.push_back({.kind = Kind::lead, .text = " "});
-  if (part.boolean("use_regex").value_or(true)) out.steps.push_back({.text = gpt2});
+  if (part.boolean("use_regex").value_or(true)) out.steps.push_back({.text = gpt2_pattern});
   out.steps.push_back({.kind = Kind::letters});
   out.byte_level = true;
 }
 
+std::string sign_of(const HfConfig& part) { return part.string("replacement").value_or(std::string(space_sign)); }
 Lead lead_of(const HfConfig& part) {
   const bool old_form = part.boolean("add_prefix_space").value_or(true);
   const std::string scheme = part.string("prepend_scheme").value_or(old_form ? "always" : "never");
@@ -100,13 +95,13 @@ void add_pre_tokenizer(const HfConfig& part, PreTokenizer& out) {
     add_byte_level(part, out);
   } else if (type == "Digits") {
     const bool individual = part.boolean("individual_digits").value_or(false);
-    out.steps.push_back({.text = digit, .matches = individual ? Matches::isolated : Matches::together});
+    out.steps.push_back({.text = digit_pattern, .matches = individual ? Matches::isolated : Matches::together});
   } else if (type == "Punctuation") {
-    out.steps.push_back({.text = punctuation, .matches = matches_of(part.string("behavior").value_or("Isolated"))});
+    out.steps.push_back(
+        {.text = punctuation_pattern, .matches = matches_of(part.string("behavior").value_or("Isolated"))});
   } else if (type == "Metaspace") {
     if (out.byte_level) unread("pre-tokenizer", "Metaspace behind ByteLevel");
-    for (TextStep& step : metaspace_steps(part.string("replacement").value_or(space_sign), lead_of(part),
-                                          part.boolean("split").value_or(true)))
+    for (TextStep& step : metaspace_steps(sign_of(part), lead_of(part), part.boolean("split").value_or(true)))
       out.steps.push_back(std::move(step));
   } else {
     unread("pre-tokenizer", type);
@@ -122,7 +117,7 @@ void add_decoder(const HfConfig& part, Decoder& out) {
   } else if (type == "ByteFallback") {
     out.byte_tokens = true;
   } else if (type == "Metaspace") {
-    if (part.string("replacement").value_or(space_sign) != space_sign) unread("decoder", "Metaspace of another sign");
+    if (sign_of(part) != space_sign) unread("decoder", "Metaspace of another sign");
     out.drops_first_space = lead_of(part) != Lead::never;
   } else if (type == "Strip") {
     if (content_of(part) != " " || part.integer("stop").value_or(0) != 0 || part.integer("start").value_or(0) > 1)
@@ -190,7 +185,8 @@ std::string literal_pattern(std::string_view text) {
   return out;
 }
 
-std::vector<TextStep> metaspace_steps(const std::string& sign, Lead lead, bool split) {
+std::vector<TextStep> metaspace_steps(std::string_view of_space, Lead lead, bool split) {
+  const std::string sign(of_space);
   std::vector<TextStep> steps = {{.kind = Kind::replace, .text = " ", .other = sign}};
   if (lead != Lead::never)
     steps.push_back({.kind = lead == Lead::always ? Kind::lead : Kind::lead_first, .text = sign});

@@ -21,9 +21,9 @@ struct UnreadTokenizer {
 
 // A pattern, in Oniguruma's syntax, that matches this text and nothing else.
 std::string literal_pattern(std::string_view text);
-// Metaspace: spaces become U+2581 (`sign`), with which each word begins.
+// Metaspace: spaces become `of_space`, mostly space_sign, with which each word begins.
 enum class Lead : std::uint8_t { never, first, always };
-std::vector<TextStep> metaspace_steps(const std::string& sign, Lead lead, bool split);
+std::vector<TextStep> metaspace_steps(std::string_view of_space, Lead lead, bool split);
 
 struct PreTokenizer {
   std::vector<TextStep> steps;

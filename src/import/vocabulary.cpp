@@ -5,6 +5,7 @@
 
 #include "cursor.hpp"
 #include "end_tokens.hpp"
+#include "sentencepiece.hpp"
 #include "text_habits.hpp"
 #include "tsrun/core/error.hpp"
 #include "tsrun/core/text.hpp"
@@ -92,8 +93,7 @@ void VocabularyReader::read_sentencepiece() {
   data_.kind = TokenizerKind::sentencepiece;
   data_.byte_fallback = data_.fuse_unknown = data_.add_bos = true;
   data_.drop_first_space = file_.boolean("tokenizer.ggml.add_space_prefix").value_or(true);
-  if (data_.drop_first_space) data_.normalizer.push_back({.kind = TextStep::Kind::prepend, .text = "\u2581"});
-  data_.normalizer.push_back({.kind = TextStep::Kind::replace, .text = " ", .other = "\u2581"});
+  data_.normalizer = sentencepiece_steps(data_.drop_first_space);
 }
 
 // A byte tokenizer may come without a list: its ids mean themselves.

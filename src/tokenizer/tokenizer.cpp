@@ -16,8 +16,6 @@
 namespace tsrun {
 namespace {
 
-constexpr std::string_view space_sign = "\u2581";  // stands for a space in SentencePiece's token texts
-
 std::int64_t number(std::size_t n) { return static_cast<std::int64_t>(n); }
 
 void require(bool holds, const std::string& what, const std::string& where, Numbers numbers) {

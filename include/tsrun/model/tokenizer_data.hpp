@@ -23,6 +23,9 @@ std::string_view word(TokenizerKind);
 // False, and nothing changed, if the word names no value.
 bool from_word(std::string_view word, TokenizerKind& out);
 
+// What stands for a space in the token texts of sentencepiece and unigram.
+inline constexpr std::string_view space_sign = "\u2581";
+
 enum class TokenType : std::uint8_t { normal, unknown, control, user_defined, unused, byte };  // as in GGUF
 
 // One step in the preparation of a text.
