@@ -8,6 +8,7 @@
 #include "prompts.hpp"
 #include "report.hpp"
 #include "results_file.hpp"
+#include "tsrun/core/splitmix.hpp"
 #include "tsrun/core/text.hpp"
 
 namespace tsrun::cli {
@@ -129,6 +130,22 @@ std::vector<Prompt> open_prompts(const Arguments& a, const Job& job, const Resul
   return prompts;
 }
 
+// A number of each prompt that is that of its id, wherever the prompt stands and whether or not others are done already;
+// on every rank. `prompts` are those of rank 0.
+std::vector<std::uint64_t> numbers_of_ids(const Job& job, const std::vector<Prompt>& prompts) {
+  const std::string wire = job.text_from_rank_0("numbering the prompts", [&] {
+    std::string bytes;
+    for (const Prompt& p : prompts) {
+      const std::uint64_t number = hash_of(p.id);
+      bytes.append(reinterpret_cast<const char*>(&number), sizeof number);
+    }
+    return bytes;
+  });
+  std::vector<std::uint64_t> numbers(wire.size() / sizeof(std::uint64_t));
+  wire.copy(reinterpret_cast<char*>(numbers.data()), wire.size());
+  return numbers;
+}
+
 GenerateOptions engine_options(const Arguments& a, const Job& job, std::int64_t n_predict) {
   GenerateOptions options;
   options.n_predict = n_predict;
@@ -217,6 +234,7 @@ int run_generate(const Arguments& a, const Console& console, const MpiSession& s
   Progress progress(console.reports() && ids.size() > 1, "generate");
   std::size_t done = 0;
   GenerateOptions options = asked;
+  options.sequence_numbers = numbers_of_ids(job, prompts);
   if (console.speaks())
     options.progress = [&](std::size_t sequence, const Generated& so_far, bool finished) {
       stream.grow(sequence, so_far, finished);

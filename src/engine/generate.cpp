@@ -142,7 +142,9 @@ class Batch {
     if (output_ == Output::greedy) return result.ids[row];
     const auto drawn = [&](const auto& all) {
       const std::size_t each = all.size() / rows;
-      return sample(std::span(all).subspan(row * each, each), options_.sampling, texts_[sequence], sequence);
+      const std::vector<std::uint64_t>& numbers = options_.sequence_numbers;
+      return sample(std::span(all).subspan(row * each, each), options_.sampling, texts_[sequence],
+                    numbers.empty() ? sequence : numbers[sequence]);
     };
     return output_ == Output::candidates ? drawn(result.candidates) : drawn(result.logits);
   }
@@ -220,6 +222,8 @@ std::int64_t shared_prefix(const std::vector<std::vector<std::int32_t>>& prompts
 std::vector<Generated> generate(Engine& engine, const std::vector<std::vector<std::int32_t>>& prompts,
                                 const GenerateOptions& options, GenerateTiming& timing) {
   for (const std::vector<std::int32_t>& prompt : prompts) check(!prompt.empty(), "a prompt has tokens");
+  check(options.sequence_numbers.empty() || options.sequence_numbers.size() == prompts.size(),
+        "every prompt has a number for its random numbers, or none has");
   if (options.n_predict <= 0) return std::vector<Generated>(prompts.size());
   return Batch(engine, prompts, options, timing).run();
 }

@@ -22,6 +22,9 @@ struct Generated {
 struct GenerateOptions {
   std::int64_t n_predict = 128;
   Sampling sampling;
+  // The number of each prompt's sequence for `sample`, the same on every rank: with a number that belongs to the prompt
+  // itself its text does not depend on which prompts are given with it, or in what order. Empty: its place among them.
+  std::vector<std::uint64_t> sequence_numbers;
   // Every rank asks these, with the same tokens, and must get the same answers.
   std::function<bool(std::int32_t id)> ends;                         // the id ends its sequence
   std::function<bool(const std::vector<std::int32_t>& ids)> stops;  // so do the ids that it has so far

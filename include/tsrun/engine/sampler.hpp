@@ -1,7 +1,7 @@
 // The next token from its logits, or from those of them that can still win.
 //
 // The random number depends on (seed, sequence, position) only, so a text does not change with its batch, its slot or
-// the mesh's idea of time.
+// the mesh's idea of time. What number a sequence has is the caller's to say (GenerateOptions::sequence_numbers).
 #pragma once
 
 #include <cstdint>
