@@ -221,9 +221,10 @@ std::int64_t shared_prefix(const std::vector<std::vector<std::int32_t>>& prompts
 
 std::vector<Generated> generate(Engine& engine, const std::vector<std::vector<std::int32_t>>& prompts,
                                 const GenerateOptions& options, GenerateTiming& timing) {
-  for (const std::vector<std::int32_t>& prompt : prompts) check(!prompt.empty(), "a prompt has tokens");
   check(options.sequence_numbers.empty() || options.sequence_numbers.size() == prompts.size(),
         "every prompt has a number for its random numbers, or none has");
+  check(std::none_of(prompts.begin(), prompts.end(), [](const auto& ids) { return ids.empty(); }),
+        "every prompt has a token to go on from");
   if (options.n_predict <= 0) return std::vector<Generated>(prompts.size());
   return Batch(engine, prompts, options, timing).run();
 }

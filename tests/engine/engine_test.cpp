@@ -125,6 +125,10 @@ TEST_CASE("sampled texts are the same on every torus and in every slot") {
     CHECK(a[0].tokens != a[1].tokens);  // the same prompt twice is two sequences
     if (first.empty()) first = a[0].tokens;
     CHECK(a[0].tokens == first);
+    GenerateOptions numbered = options;
+    numbered.sequence_numbers = {1, 0, 2};
+    CHECK(generate(wide, prompts, numbered, timing)[1].tokens == first);
+    CHECK_THROWS_AS(generate(wide, {{1, 2}, {}}, options, timing), std::logic_error);
   }
 }
 

@@ -42,8 +42,8 @@ struct GenerateTiming {
 };
 
 // Sequences enter the plan's slots in input order; when one ends, the next takes its slot, and is prefilled in chunks
-// between the decode steps of the others. What a sequence becomes does not depend on who sits beside it. No prompt is
-// empty: its first token would follow nothing.
+// between the decode steps of the others. What a sequence becomes does not depend on who sits beside it.
+// A prompt has at least one token; std::logic_error, on every rank alike, where one has none.
 std::vector<Generated> generate(Engine& engine, const std::vector<std::vector<std::int32_t>>& prompts,
                                 const GenerateOptions& options, GenerateTiming& timing);
 
