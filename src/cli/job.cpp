@@ -23,13 +23,25 @@ Ids placed(const std::string& where, const std::function<Ids()>& make) {
   }
 }
 
+// Ranks read the file for themselves, and a host may have another one under its name.
+void require_one_model(const ModelFile& file, const Mesh& mesh) {
+  const std::string mine = std::to_string(file.identity()), first = mesh.broadcast(mine);
+  mesh.together("comparing the model files", [&] {
+    if (mine != first)
+      refuse({.what = "the model file is not the one that rank 0 opened",
+              .where = file.path(),
+              .numbers = {{"identity", mine}, {"rank 0's", first}},
+              .next = "put one file where all hosts see it, or copy it to each of them again"});
+  });
+}
+
 // A run that is resumed goes on with the plan of the results file; what is stated now is held against it later.
 void keep_recorded(const Json& recorded, int ranks, std::optional<Torus>& mesh, Settled& settled) {
-  const auto text_of = [&](const char* field) { return recorded.value(field, std::string()); };
-  if (!mesh && !text_of("mesh").empty())
+  const auto text_of = [&](const char* field) { return recorded[field].get<std::string>(); };
+  if (!mesh)
     if (const Torus torus = parse_torus(text_of("mesh")); torus.size() == ranks) mesh = torus;
-  if (!settled.prefill && !text_of("prefill").empty()) settled.prefill = parse_layout(text_of("prefill"));
-  if (!settled.decode && !text_of("decode").empty()) settled.decode = parse_layout(text_of("decode"));
+  if (!settled.prefill) settled.prefill = parse_layout(text_of("prefill"));
+  if (!settled.decode) settled.decode = parse_layout(text_of("decode"));
 }
 
 }  // namespace
@@ -47,6 +59,7 @@ Job::Job(const Arguments& arguments, const MpiSession& session,
   // A line of ranks until it is known what there is to do.
   mesh_ = std::make_unique<Mesh>(asked_.value_or(Torus{session.size(), 1, 1}), timeout_option(arguments));
   mesh_->together("opening the model", [&] { file_ = open(); });
+  require_one_model(*file_, *mesh_);
   threads_ = place_rank(*mesh_, static_cast<int>(threads));
   const std::vector<double> domains = mesh_->gather(numa_domains());
   numa_domains_ = static_cast<int>(*std::max_element(domains.begin(), domains.end()));

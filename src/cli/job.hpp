@@ -20,7 +20,8 @@ using Ids = std::vector<std::int32_t>;
 
 class Job {
  public:
-  // Opens the model on every rank and sets up the mesh.
+  // Opens the model on every rank and sets up the mesh. Refuses (exit 2), on all ranks alike, files that are not the
+  // same model.
   Job(const Arguments& arguments, const MpiSession& session);
   // The same for a model that `open` gives.
   Job(const Arguments& arguments, const MpiSession& session, const std::function<std::unique_ptr<ModelFile>()>& open);

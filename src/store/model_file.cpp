@@ -10,6 +10,7 @@
 #include "schema.hpp"
 #include "sealed_file.hpp"
 #include "tsrun/core/integer.hpp"
+#include "tsrun/core/splitmix.hpp"
 #include "tsrun/core/text.hpp"
 #include "tsrun/store/crc32c.hpp"
 
@@ -114,6 +115,8 @@ struct ModelFile::State {
   std::vector<std::vector<Stream>> streams;  // as many as tensors, one to three each; none where all is made up
   std::map<std::pair<Weight, int>, std::size_t> index;
 
+  std::uint64_t identity = 0;
+
   void open(std::string path);
   void read(const Stream& stream, std::int64_t begin, std::span<std::byte> out);
 };
@@ -134,6 +137,11 @@ void ModelFile::State::open(std::string path) {
       index.emplace(std::pair(spec.weight, spec.layer), tensors.size());
       tensors.push_back({std::move(spec), type});
     }
+    // The CRCs cover every byte, so there is nothing to be read for it.
+    identity = splitmix64(file.seal.outside);
+    for (const std::vector<Stream>& parts : streams)
+      for (const Stream& stream : parts)
+        for (const std::uint32_t crc : stream.crcs) identity = splitmix64(identity ^ crc);
   } catch (const h5::Failure& failure) {
     refuse({.what = text("the HDF5 library cannot read the file: ", failure.what),
             .where = file.path,
@@ -193,6 +201,7 @@ std::unique_ptr<ModelFile> ModelFile::made_up(const ModelConfig& config, DType t
   return file;
 }
 
+std::uint64_t ModelFile::identity() const { return state_->identity; }
 const std::string& ModelFile::path() const { return state_->file.path; }
 const ModelConfig& ModelFile::config() const { return state_->config; }
 const TokenizerData& ModelFile::tokenizer() const { return state_->tokenizer; }

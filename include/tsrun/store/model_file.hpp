@@ -64,6 +64,8 @@ class ModelFile {
   const std::string& path() const;
   const ModelConfig& config() const;
   const TokenizerData& tokenizer() const;
+  // Of all its bytes: files of one identity hold the same model, in the same types. 0 where it is made up.
+  std::uint64_t identity() const;
   // In the order of tensors_of(config()).
   const std::vector<StoredTensor>& tensors() const;
   // One that the configuration has; asking for another is our own mistake.
