@@ -67,14 +67,17 @@ std::vector<std::string> words_of(const std::string& list) {
 
 double timeout_option(const Arguments& a) { return a.real("timeout", 600, 0.001, 1e9); }
 
-std::optional<DType> weights_option(const Arguments& a) {
-  const std::string word = a.text("dtype", "auto");
+std::optional<DType> weights_option(const Arguments& a) { return weights_named(a.text("dtype", "auto")); }
+
+std::optional<DType> weights_named(const std::string& word) {
   if (word == "auto") return std::nullopt;
   return type_named(word, "dtype", {DType::f32, DType::bf16, DType::int8, DType::int4}, {"auto"});
 }
 
-DType cache_option(const Arguments& a) {
-  return type_named(a.text("kv-dtype", "bf16"), "kv-dtype", {DType::f32, DType::bf16, DType::int8});
+DType cache_option(const Arguments& a) { return cache_named(a.text("kv-dtype", "bf16")); }
+
+DType cache_named(const std::string& word) {
+  return type_named(word, "kv-dtype", {DType::f32, DType::bf16, DType::int8});
 }
 
 DType type_named(const std::string& word, const char* option, std::initializer_list<DType> types,

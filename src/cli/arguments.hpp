@@ -32,10 +32,12 @@ std::vector<std::string> words_of(const std::string& list);
 class Arguments;
 // Seconds that --timeout lets a rank wait for another.
 double timeout_option(const Arguments& arguments);
-// What --dtype wants weights to be; nothing where it is auto, or not given.
+// What --dtype wants weights to be; nothing where it is auto, or not given. Of its value alone: weights_named.
 std::optional<DType> weights_option(const Arguments& arguments);
+std::optional<DType> weights_named(const std::string& word);
 // What --kv-dtype wants the cache to be.
 DType cache_option(const Arguments& arguments);
+DType cache_named(const std::string& word);
 
 class Arguments {
  public:

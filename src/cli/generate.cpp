@@ -8,6 +8,7 @@
 #include "prompts.hpp"
 #include "report.hpp"
 #include "results_file.hpp"
+#include "results_header.hpp"
 #include "tsrun/core/splitmix.hpp"
 #include "tsrun/core/text.hpp"
 
@@ -38,29 +39,9 @@ Json chat_json(const Arguments& a) {
   return {{"system", a.has("system") ? Json(*a.text("system")) : Json()}};
 }
 
-// The first line of a results file: all that a result depends on.
-Json results_header(const Job& job, const Plan& plan, const Json& sampling, const Json& chat) {
-  return {{"schema", 1},
-          {"version", TSRUN_VERSION},
-          {"model", job.config().name},
-          {"parameters", job.config().parameters()},
-          {"plan",
-           {{"mesh", to_text(plan.torus)},
-            {"prefill", to_text(plan.prefill)},
-            {"decode", to_text(plan.decode)},
-            {"dtype", plan.weights ? std::string(name(*plan.weights)) : "auto"},
-            {"kv_dtype", name(plan.kv)}}},
-          {"sampling", sampling},
-          {"chat", chat}};
-}
-
-void refuse_other_run(const Json& recorded, const Json& wanted, const std::string& path) {
-  for (const char* part : {"model", "parameters", "plan", "sampling", "chat"})
-    if (recorded.value(part, Json()) != wanted[part])
-      refuse({.what = text("the results file was begun with another ", part),
-              .where = path,
-              .numbers = {{"there", recorded.value(part, Json()).dump()}, {"now", wanted[part].dump()}},
-              .next = "resume with the same model, ranks and options, or choose another file"});
+// When a sequence ends, beside its length.
+Json end_rules_json(const Arguments& a) {
+  return {{"stop", a.list("stop")}, {"ignore_eos", a.flag("ignore-eos")}};
 }
 
 // Shows texts as they grow: one sequence streams, several come whole.
@@ -121,13 +102,6 @@ std::string tokens_sha256(const std::vector<Generated>& results) {
     for (const std::int32_t id : g.tokens) put(static_cast<std::uint32_t>(id));
   }
   return sha256(bytes);
-}
-
-// Rank 0 reads the prompts and, when it resumes, leaves out those that are done.
-std::vector<Prompt> open_prompts(const Arguments& a, const Job& job, const ResultsFile::Found& found) {
-  std::vector<Prompt> prompts = read_prompts(a, job);
-  std::erase_if(prompts, [&found](const Prompt& p) { return found.ids.count(p.id) > 0; });
-  return prompts;
 }
 
 // A number of each prompt that is that of its id, wherever the prompt stands and whether or not others are done already;
@@ -201,27 +175,31 @@ int run_generate(const Arguments& a, const Console& console, const MpiSession& s
             .where = "--resume",
             .next = "name the results file with -o FILE.jsonl"});
 
-  ResultsFile::Found found;
-  std::vector<Prompt> prompts;  // rank 0 only; ids go to all
+  std::unique_ptr<ResultsFile> results_file;  // these two on rank 0 only; ids go to all
+  std::vector<Prompt> prompts;
   const std::vector<Ids> ids = job.from_rank_0("reading the prompts", [&] {
-    if (path) found = ResultsFile::look(*path, a.flag("resume"));
-    prompts = open_prompts(a, job, found);
+    if (path) results_file = std::make_unique<ResultsFile>(*path, a.flag("resume"));
+    prompts = read_prompts(a, job);
+    if (results_file) std::erase_if(prompts, [&](const Prompt& p) { return results_file->has(p.id); });
     std::vector<Ids> all;
     for (const Prompt& p : prompts) all.push_back(p.ids);
     return all;
   });
+  if (results_file && !results_file->is_locked())
+    console.warn("the results file is where no locks are: see that no other run writes it");
   if (!a.list("stop").empty()) job.mesh().together("building the tokenizer", [&] { job.tokenizer(); });
-  Plan plan = job.plan(a, work_of(ids, n_predict), found.header.is_null() ? Json() : found.header.value("plan", Json()));
+  const Json recorded = Json::parse(job.text_from_rank_0("reading the results file", [&] {
+    return results_file && !results_file->header().is_null() ? results_file->header()["plan"].dump() : "null";
+  }));
+  Plan plan = job.plan(a, work_of(ids, n_predict), recorded);
   plan.prefix = shared_prefix(ids);
   plan.widest = output_for(asked.sampling, job.config().V, plan.torus.size());
   if (plan.widest == Output::candidates) plan.candidates = asked.sampling.candidates();
 
-  std::unique_ptr<ResultsFile> results_file;
-  const Json header = results_header(job, plan, sampling_json(asked.sampling, n_predict), chat_json(a));
+  const Json header =
+      results_header(job, plan, sampling_json(asked.sampling, n_predict), end_rules_json(a), chat_json(a));
   job.mesh().together("opening the results file", [&] {
-    if (!path || !console.speaks()) return;
-    if (!found.header.is_null()) refuse_other_run(found.header, header, *path);
-    results_file = std::make_unique<ResultsFile>(*path, found);
+    if (results_file && !recorded.is_null()) refuse_other_run(results_file->header(), header, *path);
   });
 
   if (console.reports()) std::cerr << choice_text(plan, job.decision());

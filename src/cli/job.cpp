@@ -113,8 +113,9 @@ std::string Job::text_from_rank_0(const char* phase, const std::function<std::st
 Plan Job::plan(const Arguments& arguments, const RunWork& work, const Json& recorded) {
   constexpr std::int64_t default_batch = 64;
   Plan plan;
-  plan.weights = weights_option(arguments);
-  plan.kv = cache_option(arguments);
+  const bool resumed = !recorded.is_null();
+  plan.weights = resumed && !arguments.has("dtype") ? weights_named(recorded["dtype"]) : weights_option(arguments);
+  plan.kv = resumed && !arguments.has("kv-dtype") ? cache_named(recorded["kv_dtype"]) : cache_option(arguments);
   const std::int64_t wanted = std::min(std::max<std::int64_t>(1, work.sequences), default_batch);
   plan.sequences = work.slots ? *work.slots : arguments.integer("batch", wanted, 1);
   const std::int64_t needed = work.longest + work.grow;
@@ -135,7 +136,7 @@ Plan Job::plan(const Arguments& arguments, const RunWork& work, const Json& reco
   decision_ = from_wire(text_from_rank_0("choosing the layouts", [&] {
     Settled settled = layouts_option(arguments);
     std::optional<Torus> mesh = asked_;
-    if (!recorded.is_null()) keep_recorded(recorded, mesh_->size(), mesh, settled);
+    if (resumed) keep_recorded(recorded, mesh_->size(), mesh, settled);
     return to_wire(decide_run(arguments, *file_, plan, work, mesh_->size(), mesh, settled, room()));
   }));
   if (mesh_->torus() != decision_.torus) mesh_ = std::make_unique<Mesh>(decision_.torus, mesh_->timeout());

@@ -35,8 +35,9 @@ class Job {
   std::vector<Ids> from_rank_0(const char* phase, const std::function<std::vector<Ids>()>& make) const;
   std::string text_from_rank_0(const char* phase, const std::function<std::string()>& make) const;
 
-  // The plan for this work: what the options leave open is chosen by the planner, or taken from the plan that a results
-  // file recorded (null: none). From here on the mesh is the plan's.
+  // The plan for this work: what the options leave open, the types too, is chosen by the planner, or taken from the
+  // plan that a results file recorded (results_header.hpp; null: none; the same on every rank). From here on the mesh is
+  // the plan's.
   Plan plan(const Arguments& arguments, const RunWork& work, const Json& recorded = {});
   // The ways that are predicted to be fastest, each with both phases in its layout.
   std::vector<Plan> fastest(const Arguments& arguments, const Plan& plan, const RunWork& work, std::size_t count) const;

@@ -1,4 +1,6 @@
 // Results files and the prompts that they answer: what a run that goes on promises, whatever became of the first.
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <map>
 
@@ -29,6 +31,16 @@ std::string head(const std::string& bytes, int n) {
   return bytes.substr(0, end);
 }
 
+// Refused with exit 2, in one message that has all these words.
+void refused(const std::string& arguments, const std::vector<std::string>& words, const std::string& before = "") {
+  CAPTURE(arguments);
+  const Ended ended = run(arguments, 0, before);
+  CHECK(ended.status == 2);
+  REQUIRE_MESSAGE(ended.messages().size() == 1, ended.err);
+  const std::string message = ended.messages()[0];
+  for (const std::string& word : words) CHECK_MESSAGE(message.find(word) != std::string::npos, message);
+}
+
 }  // namespace
 
 TEST_CASE("drawn texts belong to their ids: a resumed run draws what the whole run drew, and lines may change places") {
@@ -52,4 +64,122 @@ TEST_CASE("drawn texts belong to their ids: a resumed run draws what the whole r
   CHECK(run(base + (folder / "back.jsonl"), 2).status == 0);
   for (const std::string& line : sorted_lines(slurp(out)))
     if (const Json result = Json::parse(line); result.contains("id")) CHECK(texts[result["text"]] == result["id"]);
+}
+
+TEST_CASE("one run at a time writes a results file") {
+  const Folder folder;
+  folder.write("p.jsonl", prompt_lines({"a", "b"}));
+  const std::string out = folder / "out.jsonl",
+                    base = "generate --quiet -m " + demo + " -f " + (folder / "p.jsonl") + " -n 4 -o " + out;
+  REQUIRE(run(base).status == 0);
+  const std::string begun = head(slurp(out), 2) + R"({"id":"b","to)";
+  folder.write("out.jsonl", begun);
+  refused(base + " --resume", {"another run", "out.jsonl"}, "flock -n " + out);
+  CHECK(slurp(out) == begun);
+  CHECK(run(base + " --resume").status == 0);
+}
+
+TEST_CASE("a run goes on with results of the same weights, types and end rules only") {
+  const Folder folder;
+  folder.write("p.jsonl", prompt_lines({"a", "b"}));
+  const std::string out = folder / "out.jsonl";
+  const std::string base = "generate --quiet -f " + (folder / "p.jsonl") + " -n 4 -o " + out + " -m " + demo;
+  REQUIRE(run(base + " --dtype f32 --kv-dtype f32 --stop zzz").status == 0);
+  const std::string whole = slurp(out), begun = head(whole, 2);
+  const auto resumed = [&](const std::string& bytes, const std::string& more, std::vector<std::string> words) {
+    CAPTURE(more);
+    folder.write("out.jsonl", bytes);
+    words.emplace_back("out.jsonl");
+    refused(base + " --resume" + more, words);
+    CHECK(slurp(out) == bytes);
+  };
+  resumed(begun, "", {"another --stop", "zzz"});
+  resumed(begun, " --stop zzz --ignore-eos", {"another --ignore-eos"});
+  resumed(begun, " --stop zzz --dtype auto", {"another plan", "f32"});
+  resumed(begun, " --stop zzz --kv-dtype bf16", {"another plan", "f32"});
+  folder.write("out.jsonl", begun);
+  CHECK(run(base + " --resume --stop zzz").status == 0);  // its types are those of the file
+  CHECK(slurp(out) == whole);
+
+  // What earlier versions wrote.
+  Json old = Json::parse(head(whole, 1));
+  for (const char* field : {"identity", "types", "stop", "ignore_eos"}) old.erase(field);
+  resumed(old.dump() + "\n", " --stop zzz", {"another --stop", "there []"});
+  folder.write("out.jsonl", old.dump() + "\n");
+  CHECK(run(base + " --resume").status == 0);
+
+  const Json header = Json::parse(head(whole, 1));
+  CHECK(header["identity"].get<std::string>().size() == 16);
+  CHECK(header["types"]["weights"].contains("f32"));
+  const auto with = [&](const char* field, const Json& value) {
+    Json changed = header;
+    changed[Json::json_pointer(field)] = value;
+    return changed.dump() + "\n";
+  };
+  resumed(with("/identity", "0123456789abcdef"), " --stop zzz", {"another model file", "0123456789abcdef"});
+  for (const char* line : {"{\"plan\":1}\n", "{\"plan\":{\"mesh\":5}}\n", "[1]\n", "7\n", "\n"})
+    resumed(line, " --stop zzz", {"line 1", "not the first line"});
+  resumed(with("/plan", 1), "", {"\"plan\" is no object"});
+  resumed(with("/plan/mesh", 5), "", {"\"plan.mesh\" is no text"});
+  resumed(with("/plan/prefill", "foo"), "", {"\"plan.prefill\"", "foo"});
+  resumed(with("/plan/dtype", "int3"), "", {"\"plan.dtype\"", "int3"});
+  resumed(with("/schema", 2), "", {"schema 2"});
+}
+
+TEST_CASE("ranks that find other models under one name are refused") {
+  const Folder folder;
+  std::filesystem::create_directory(folder / "a");
+  std::filesystem::create_directory(folder / "b");
+  std::filesystem::copy_file(demo, folder / "a/m.h5");
+  REQUIRE(run("convert " + golden + "llama_gqa.gguf " + (folder / "b/m.h5")).status == 0);
+  const std::string words = "generate -m m.h5 --tokens 1,2 -n 2";
+  const Ended ended = run(words + " : -n 1 -wdir " + (folder / "b") + " " + TSRUN_PROGRAM + " " + words, 1,
+                          "cd " + (folder / "a") + ";");
+  CHECK(ended.status == 2);
+  REQUIRE_MESSAGE(ended.messages().size() == 1, ended.err);
+  CHECK_MESSAGE(ended.messages()[0].find("rank 1") != std::string::npos, ended.err);
+  CHECK_MESSAGE(ended.messages()[0].find("not the one that rank 0 opened") != std::string::npos, ended.err);
+}
+
+TEST_CASE("a results file is a file of tsrun's own, and stands where one can") {
+  const Folder folder;
+  const std::string base = "generate --quiet -m " + demo + " -p hello -n 2 -o ";
+  refused(base + (folder / "no/such/out.jsonl"), {"cannot be opened", "No such file", "make its folder"});
+  std::filesystem::create_directory(folder / "results");
+  REQUIRE(mkfifo((folder / "pipe").c_str(), 0600) == 0);
+  for (const std::string more : {"", " --resume"}) {
+    refused(base + (folder / "results") + more, {"folder", "results.jsonl"});
+    refused(base + (folder / "pipe") + more, {"not a regular file"});
+    refused(base + "/dev/zero" + more, {"not a regular file"});
+  }
+  // A line without an end may be torn, but only one of tsrun's.
+  for (const std::string words : {"remember the milk", "{\"schema\":2", "{\n", "x"}) {
+    folder.write("notes.txt", words);
+    refused(base + (folder / "notes.txt") + " --resume", {"notes.txt"});
+    CHECK(slurp(folder / "notes.txt") == words);
+  }
+  folder.write("torn.jsonl", R"({"schema":1,"ver)");
+  CHECK(run(base + (folder / "torn.jsonl") + " --resume").status == 0);
+  const std::string whole = slurp(folder / "torn.jsonl");
+  CHECK(std::count(whole.begin(), whole.end(), '\n') == 2);
+  std::filesystem::create_symlink("later.jsonl", folder / "link.jsonl");
+  CHECK(run(base + (folder / "link.jsonl")).status == 0);
+  CHECK(slurp(folder / "later.jsonl") == whole);
+}
+
+TEST_CASE("a disk that fills up is named as what it is, and whole lines stay") {
+  const Folder folder;
+  folder.write("p.jsonl", prompt_lines({"a", "b"}));
+  const std::string out = folder / "out.jsonl",
+                    base = "generate --quiet -m " + demo + " -f " + (folder / "p.jsonl") + " -n 4 -o " + out;
+  REQUIRE(run(base).status == 0);
+  // MPI needs files of some MiB itself, so the results are many already when no more bytes may come.
+  std::string begun = head(slurp(out), 1) + R"({"id":"z","text":")";
+  begun += std::string((std::size_t{32} << 20) - begun.size() - 40, 'z') + "\"}\n";
+  folder.write("out.jsonl", begun);
+  const Ended ended = run(base + " --resume", 0, "prlimit --fsize=33554432");
+  CHECK(ended.status == 1);
+  REQUIRE_MESSAGE(ended.messages().size() == 1, ended.err);
+  CHECK_MESSAGE(ended.messages()[0].find("cannot be written: File too large") != std::string::npos, ended.err);
+  CHECK(slurp(out) == begun);
 }
