@@ -85,7 +85,7 @@ class Stream {
 };
 
 Json sequence_json(const Job& job, const Prompt& prompt, const Generated& g) {
-  return {{"id", prompt.id},
+  return {{"id", prompt.written_id},
           {"prompt_tokens", prompt.ids},
           {"tokens", g.tokens},
           {"text", job.has_tokenizer() ? Json(Stream::shown_text(job, g)) : Json()},
@@ -179,7 +179,7 @@ int run_generate(const Arguments& a, const Console& console, const MpiSession& s
   std::vector<Prompt> prompts;
   const std::vector<Ids> ids = job.from_rank_0("reading the prompts", [&] {
     if (path) results_file = std::make_unique<ResultsFile>(*path, a.flag("resume"));
-    prompts = read_prompts(a, job);
+    prompts = read_prompts(a, job, n_predict);
     if (results_file) std::erase_if(prompts, [&](const Prompt& p) { return results_file->has(p.id); });
     std::vector<Ids> all;
     for (const Prompt& p : prompts) all.push_back(p.ids);

@@ -3,7 +3,6 @@
 #include <set>
 #include <sstream>
 
-#include "console.hpp"
 #include "tsrun/core/error.hpp"
 #include "tsrun/core/text.hpp"
 
@@ -36,13 +35,23 @@ std::vector<ChatMessage> parse_messages(const Json& messages, const std::string&
   return parsed;
 }
 
+Json parse_id(const Json& line, const std::string& where) {
+  const auto bad = [&where](const std::string& what) {
+    refuse({.what = what, .where = where, .next = "write a text or a whole number below 2^64 as the \"id\""});
+  };
+  if (!line.contains("id")) bad("the line has no \"id\"");
+  const Json& id = line["id"];
+  if (id.is_string() && id_text(id).empty()) bad("the id is empty");
+  if (id.is_number() && id_text(id).empty()) bad(text("the id ", id.dump(), " is no whole number below 2^64"));
+  if (id_text(id).empty()) bad(text("the id is neither a text nor a number, it is: ", id.type_name()));
+  return id;
+}
+
 PromptLine parse_line(const std::string& line, const std::string& where) {
   const Json parsed = Json::parse(line, nullptr, false);
   const auto bad = [&where](const char* what) { refuse({.what = what, .where = where, .next = two_forms}); };
   if (!parsed.is_object()) bad("the line is not a JSON object");
-  if (!parsed.contains("id") || !(parsed["id"].is_string() || parsed["id"].is_number_integer()))
-    bad("the line has no \"id\"");
-  PromptLine out{parsed["id"].is_string() ? parsed["id"].get<std::string>() : parsed["id"].dump(), where, {}, {}};
+  PromptLine out{parse_id(parsed, where), where, {}, {}};
   if (!parsed.contains("messages")) {
     if (!parsed.contains("prompt") || !parsed["prompt"].is_string())
       bad("the line has neither a \"prompt\" text nor \"messages\"");
@@ -56,6 +65,11 @@ PromptLine parse_line(const std::string& line, const std::string& where) {
 
 }  // namespace
 
+std::string id_text(const Json& id) {
+  if (id.is_string()) return id.get<std::string>();
+  return id.is_number_integer() ? id.dump() : "";
+}
+
 std::vector<PromptLine> parse_prompt_lines(const std::string& bytes, const std::string& path) {
   std::vector<PromptLine> lines;
   std::set<std::string> seen;
@@ -64,8 +78,9 @@ std::vector<PromptLine> parse_prompt_lines(const std::string& bytes, const std::
   for (int number = 1; std::getline(in, line); ++number) {
     if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
     lines.push_back(parse_line(line, text(path, ", line ", number)));
-    if (!seen.insert(lines.back().id).second)
-      refuse({.what = text("the id \"", lines.back().id, "\" comes twice"),
+    const std::string id = id_text(lines.back().id);
+    if (!seen.insert(id).second)
+      refuse({.what = text("the id \"", id, "\" comes twice"),
               .where = lines.back().where,
               .next = "give every prompt an id of its own"});
   }

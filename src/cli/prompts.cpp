@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <fstream>
+#include <set>
 #include <sstream>
 
 #include "prompt_lines.hpp"
@@ -26,25 +27,43 @@ class Reader {
  public:
   Reader(const Arguments& a, const Job& job) : chat_(a.flag("chat")), system_(a.text("system")), job_(job) {}
 
-  Prompt words(const std::string& id, const std::string& text, const std::string& where) const {
-    if (chat_) return conversation(id, {{"user", text}}, where);
-    return {id, text, job_.encode(text, where)};
+  Prompt ids(const std::string& list) const { return {"", {}, "", parse_ids(list, "--tokens"), "--tokens"}; }
+  Prompt words(const std::string& text, const std::string& where) const {
+    if (chat_) return conversation({{"user", text}}, where);
+    return {"", {}, text, job_.encode(text, where), where};
   }
   Prompt line(const PromptLine& line) const {
-    return line.messages.empty() ? words(line.id, line.prompt, line.where)
-                                 : conversation(line.id, line.messages, line.where);
+    Prompt prompt = line.messages.empty() ? words(line.prompt, line.where) : conversation(line.messages, line.where);
+    prompt.id = id_text(line.id);
+    prompt.written_id = line.id;
+    return prompt;
   }
 
  private:
-  Prompt conversation(const std::string& id, std::vector<ChatMessage> messages, const std::string& where) const {
+  Prompt conversation(std::vector<ChatMessage> messages, const std::string& where) const {
     if (system_ && messages.front().role != "system") messages.insert(messages.begin(), {"system", *system_});
-    return {id, "", job_.encode(messages, where)};
+    return {"", {}, "", job_.encode(messages, where), where};
   }
 
   bool chat_;
   std::optional<std::string> system_;
   const Job& job_;
 };
+
+// Prompts without an id have their place as one.
+void number(std::vector<Prompt>& prompts) {
+  for (std::size_t i = 0; i < prompts.size(); ++i) {
+    if (!prompts[i].id.empty()) continue;
+    prompts[i].written_id = prompts[i].id = std::to_string(i);
+    prompts[i].where += ", prompt " + prompts[i].id;
+  }
+  std::set<std::string> seen;
+  for (const Prompt& p : prompts)
+    if (!seen.insert(p.id).second)
+      refuse({.what = text("another prompt has the id \"", p.id, "\" too"),
+              .where = p.where,
+              .next = "give every line an id of its own; prompts of --tokens and -p have their places, from 0 on"});
+}
 
 }  // namespace
 
@@ -92,22 +111,23 @@ std::vector<Ids> parse_ids_file(const std::string& path) {
   return all;
 }
 
-std::vector<Prompt> read_prompts(const Arguments& arguments, const Job& job) {
+std::vector<Prompt> read_prompts(const Arguments& arguments, const Job& job, std::int64_t grow) {
   require_consistent_options(arguments);
   const Reader reader(arguments, job);
   std::vector<Prompt> prompts;
-  for (const std::string& list : arguments.list("tokens")) prompts.push_back({"", "", parse_ids(list, "--tokens")});
-  for (const std::string& words : arguments.list("prompt")) prompts.push_back(reader.words("", words, "-p"));
+  for (const std::string& list : arguments.list("tokens")) prompts.push_back(reader.ids(list));
+  for (const std::string& words : arguments.list("prompt")) prompts.push_back(reader.words(words, "-p"));
   if (const auto path = arguments.text("file")) {
     const std::string all = read_file(*path);
-    if (!path->ends_with(".jsonl")) prompts.push_back(reader.words("", all, *path));
+    if (!path->ends_with(".jsonl")) prompts.push_back(reader.words(all, *path));
     else for (const PromptLine& line : parse_prompt_lines(all, *path)) prompts.push_back(reader.line(line));
   }
   if (prompts.empty())
     refuse({.what = "there is no prompt", .where = "generate", .next = "give -p TEXT, -f FILE or --tokens 1,2,3"});
-  for (std::size_t i = 0; i < prompts.size(); ++i) {
-    if (prompts[i].id.empty()) prompts[i].id = std::to_string(i);
-    job.validate_ids(prompts[i].ids, text("prompt ", prompts[i].id));
+  number(prompts);
+  for (const Prompt& p : prompts) {
+    job.validate_ids(p.ids, p.where);
+    job.validate_length(arguments, std::ssize(p.ids), grow, p.where);
   }
   return prompts;
 }

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <utility>
 
+#include "prompt_lines.hpp"
 #include "results_header.hpp"
 #include "tsrun/core/error.hpp"
 #include "tsrun/core/text.hpp"
@@ -58,11 +59,6 @@ bool begins_alike(std::string_view a, std::string_view b) {
 }
 
 }  // namespace
-
-std::string id_text(const Json& id) {
-  if (id.is_string()) return id.get<std::string>();
-  return id.is_number_integer() ? id.dump() : "";
-}
 
 ResultsFile::Descriptor::~Descriptor() {
   if (number >= 0) close(number);

@@ -51,7 +51,4 @@ class ResultsFile {
   std::int64_t whole_ = 0;  // bytes up to the end of the last whole line
 };
 
-// An id as results and prompts are compared by: 7 and "7" are one. Empty if it is neither a text nor a whole number.
-std::string id_text(const Json& id);
-
 }  // namespace tsrun::cli

@@ -81,7 +81,7 @@ TEST_CASE("a text does not change with mesh, batch or slots, and the digest is o
   const Json alone = generate(model + "-p 'In the beginning'");
   const Json together = generate(batch);
   CHECK(together["sequences"][0]["tokens"] == alone["sequences"][0]["tokens"]);
-  CHECK(together["sequences"][2]["id"] == "7");
+  CHECK(together["sequences"][2]["id"] == 7);
   CHECK(generate(batch + " --batch 1")["tokens_sha256"] == together["tokens_sha256"]);
   CHECK(generate(batch + " --batch 2 --prefill-chunk 3")["tokens_sha256"] == together["tokens_sha256"]);
   CHECK(generate(batch + " --mesh 1x3x1 --layout ws1d/head", 3)["tokens_sha256"] == together["tokens_sha256"]);

@@ -183,3 +183,45 @@ TEST_CASE("a disk that fills up is named as what it is, and whole lines stay") {
   CHECK_MESSAGE(ended.messages()[0].find("cannot be written: File too large") != std::string::npos, ended.err);
   CHECK(slurp(out) == begun);
 }
+
+TEST_CASE("ids keep their type, and no two prompts have one") {
+  const Folder folder;
+  const std::string file = folder / "p.jsonl", out = folder / "out.jsonl",
+                    base = "generate --quiet -m " + demo + " -n 2 ";
+  const auto lines = [&](const std::vector<std::string>& ids) {
+    std::string all;
+    for (const std::string& id : ids) all += R"({"id": )" + id + R"(, "prompt": "Chapter"})" + "\n";
+    folder.write("p.jsonl", all);
+  };
+  lines({"7", "\"8\"", "-1", "18446744073709551615"});
+  REQUIRE(run(base + "-f " + file + " -o " + out).status == 0);
+  const std::string whole = slurp(out);
+  for (const char* id : {"{\"id\":7,", "{\"id\":\"8\",", "{\"id\":-1,", "{\"id\":18446744073709551615,"})
+    CHECK_MESSAGE(whole.find(id) != std::string::npos, whole);
+  CHECK(run(base + "-f " + file + " -o " + out + " --resume").status == 0);
+  CHECK(slurp(out) == whole);
+
+  lines({"\"0\""});
+  refused(base + "-p hello -f " + file, {"p.jsonl, line 1", "another prompt has the id \"0\""});
+  lines({"1"});
+  refused(base + "-p hello --tokens 1,2 -f " + file, {"p.jsonl, line 1", "\"1\""});
+  lines({"7", "\"7\""});
+  refused(base + "-f " + file, {"line 2", "\"7\" comes twice"});
+  lines({"\"\""});
+  refused(base + "-f " + file, {"line 1", "the id is empty"});
+  lines({"1.5"});
+  refused(base + "-f " + file, {"line 1", "the id 1.5 is no whole number"});
+  lines({"18446744073709551616"});
+  refused(base + "-f " + file, {"line 1", "no whole number below 2^64"});
+  lines({"[1]"});
+  refused(base + "-f " + file, {"line 1", "neither a text nor a number", "array"});
+}
+
+TEST_CASE("a prompt that is too long is named") {
+  const Folder folder;
+  folder.write("p.jsonl", prompt_lines({"a"}) + R"({"id": "b", "prompt": ")" + std::string(2000, 'x') + "\"}\n");
+  const std::string base = "generate -m " + demo + " -n 2 ";
+  refused(base + "-f " + (folder / "p.jsonl"), {"p.jsonl, line 2", "longer than the model's context", "2000"});
+  refused(base + "-c 8 -f " + (folder / "p.jsonl"), {"p.jsonl, line 1", "longer than --ctx-size", "ctx-size 8"});
+  refused(base + "-c 8 --tokens 1 -p 'In the beginning'", {"-p, prompt 1", "longer than --ctx-size"});
+}
