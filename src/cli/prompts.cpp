@@ -1,15 +1,22 @@
 #include "prompts.hpp"
 
+#include <sys/stat.h>
+
+#include <cerrno>
 #include <charconv>
-#include <fstream>
+#include <cstdio>
+#include <cstring>
+#include <memory>
 #include <set>
-#include <sstream>
 
 #include "prompt_lines.hpp"
 #include "tsrun/core/text.hpp"
 
 namespace tsrun::cli {
 namespace {
+
+// What has no end, such as /dev/zero, must not take all memory.
+constexpr std::size_t most_file_bytes = std::size_t{1} << 30;
 
 void require_consistent_options(const Arguments& a) {
   if (a.has("system") && !a.flag("chat"))
@@ -68,12 +75,26 @@ void number(std::vector<Prompt>& prompts) {
 }  // namespace
 
 std::string read_file(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  std::ostringstream all;
-  if (in) all << in.rdbuf();
-  if (!in || (all.str().empty() && in.bad()))
-    refuse({.what = "the file cannot be read", .where = path, .next = "check its name and rights"});
-  return all.str();
+  const auto refused = [&path](const std::string& what, const char* next) {
+    refuse({.what = what, .where = path, .next = next});
+  };
+  const auto unread = [&refused](int why) {
+    refused(text("the file cannot be read: ", std::strerror(why)), "check its name, its rights and its disk");
+  };
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rbe"), std::fclose);
+  if (!file) unread(errno);
+  struct stat found {};
+  if (fstat(fileno(file.get()), &found) == 0 && S_ISDIR(found.st_mode))
+    refused("this is a folder, not a file of text", "name the file in it");
+  std::string all, block(std::size_t{1} << 16, '\0');
+  while (const std::size_t n = std::fread(block.data(), 1, block.size(), file.get())) {
+    if (all.size() + n > most_file_bytes)
+      refused(text("the file is longer than ", human_bytes(static_cast<double>(most_file_bytes))),
+              "cut it into several, and run one after the other");
+    all.append(block, 0, n);
+  }
+  if (std::ferror(file.get()) != 0) unread(errno);
+  return all;
 }
 
 Ids parse_ids(const std::string& list, const std::string& where) {

@@ -16,7 +16,7 @@ struct Prompt {
   std::string where;  // it came from: a file and its line, or an option and the prompt's id
 };
 
-// Reads a whole file, refusing (exit 2) what cannot be read.
+// Reads a whole file or pipe. Refuses (exit 2) a folder, what cannot be read to its end, and more than 1 GiB.
 std::string read_file(const std::string& path);
 // "1,2,3"
 Ids parse_ids(const std::string& list, const std::string& where);

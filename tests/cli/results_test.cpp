@@ -225,3 +225,13 @@ TEST_CASE("a prompt that is too long is named") {
   refused(base + "-c 8 -f " + (folder / "p.jsonl"), {"p.jsonl, line 1", "longer than --ctx-size", "ctx-size 8"});
   refused(base + "-c 8 --tokens 1 -p 'In the beginning'", {"-p, prompt 1", "longer than --ctx-size"});
 }
+
+TEST_CASE("what cannot be read to its end is no prompt") {
+  const Folder folder;
+  const std::string base = "generate --quiet -m " + demo + " -n 2 -f ";
+  refused(base + (folder / ""), {"this is a folder"});
+  refused(base + (folder / "none.txt"), {"none.txt", "No such file"});
+  refused(base + "/proc/self/mem", {"cannot be read: Input/output error"});
+  REQUIRE(mkfifo((folder / "pipe").c_str(), 0600) == 0);
+  CHECK(run(base + (folder / "pipe"), 0, "printf hello >" + (folder / "pipe") + " &").status == 0);
+}
