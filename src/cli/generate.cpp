@@ -58,7 +58,9 @@ class Stream {
       return;
     }
     if (one_) {
-      if (so_far.finish == Finish::length) show(utf8_.push(job_.tokenizer().token_bytes(so_far.tokens.back())));
+      // All that the result's text has: a stop text in full, and no end token.
+      if (so_far.finish != Finish::eos && !so_far.tokens.empty())
+        show(utf8_.push(job_.tokenizer().token_bytes(so_far.tokens.back())));
       if (finished) show(utf8_.finish() + "\n");
     } else if (finished) {
       show(text("--- ", prompts_[sequence].id, "\n", shown_text(job_, so_far), "\n"));
@@ -67,7 +69,9 @@ class Stream {
   // The text of a result, its end token left out.
   static std::string shown_text(const Job& job, const Generated& g) {
     Utf8Stream utf8;
-    return utf8.push(job.tokenizer().decode(g.tokens)) + utf8.finish();
+    const std::ptrdiff_t end_token = g.finish == Finish::eos ? 1 : 0;
+    const std::string whole = utf8.push(job.tokenizer().decode({g.tokens.begin(), g.tokens.end() - end_token}));
+    return whole + utf8.finish();
   }
 
  private:
@@ -127,6 +131,8 @@ GenerateOptions engine_options(const Arguments& a, const Job& job, std::int64_t 
   if (!a.flag("ignore-eos"))
     options.ends = [&tokenizer = job.file().tokenizer()](std::int32_t id) { return tokenizer.is_end(id); };
   const std::vector<std::string> stops = a.list("stop");
+  if (std::find(stops.begin(), stops.end(), "") != stops.end())
+    refuse({.what = "every text has an empty one", .where = "--stop", .next = "give at least one letter, or leave it out"});
   if (!stops.empty())
     options.stops = [&job, stops](const Ids& tokens) {
       const std::string so_far = job.tokenizer().decode(tokens);
@@ -157,7 +163,7 @@ po::options_description generate_options() {
     ("repeat-penalty", po::value<std::string>()->value_name("R"), "weakens the last 64 tokens' ids (1: off)")
     ("seed,s", po::value<std::string>()->value_name("S"), "of the random numbers (0)")
     ("ignore-eos", po::bool_switch(), "go on after the model's end token")
-    ("stop", po::value<std::vector<std::string>>()->value_name("TEXT"), "end a sequence when it has this text")
+    ("stop", po::value<std::vector<std::string>>()->value_name("TEXT"), "end a sequence when it has this text, which stays")
     ("output,o", po::value<std::string>()->value_name("FILE.jsonl"), "append each result as it finishes")
     ("resume", po::bool_switch(), "go on with that file: skip what it has");
   // clang-format on

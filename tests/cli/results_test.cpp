@@ -235,3 +235,15 @@ TEST_CASE("what cannot be read to its end is no prompt") {
   REQUIRE(mkfifo((folder / "pipe").c_str(), 0600) == 0);
   CHECK(run(base + (folder / "pipe"), 0, "printf hello >" + (folder / "pipe") + " &").status == 0);
 }
+
+TEST_CASE("a stop text is whole on the screen as in the result, and is some text") {
+  const Folder folder;
+  folder.write("p.txt", "In the beginning");
+  const std::string base = "generate --quiet -m " + demo + " -n 40 -f " + (folder / "p.txt") + " --stop ";
+  const Json result = json_of(run(base + "the --json -"))["sequences"][0];
+  CHECK(result["finish"] == "stop");
+  const std::string words = result["text"];
+  CHECK(words.ends_with("the"));
+  CHECK(run(base + "the").out == "In the beginning" + words + "\n");
+  refused(base + "''", {"--stop", "empty"});
+}
