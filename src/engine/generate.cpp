@@ -225,7 +225,11 @@ std::vector<Generated> generate(Engine& engine, const std::vector<std::vector<st
         "every prompt has a number for its random numbers, or none has");
   check(std::none_of(prompts.begin(), prompts.end(), [](const auto& ids) { return ids.empty(); }),
         "every prompt has a token to go on from");
-  if (options.n_predict <= 0) return std::vector<Generated>(prompts.size());
+  if (options.n_predict <= 0) {
+    const std::vector<Generated> nothing(prompts.size());
+    for (std::size_t i = 0; options.progress && i < nothing.size(); ++i) options.progress(i, nothing[i], true);
+    return nothing;
+  }
   return Batch(engine, prompts, options, timing).run();
 }
 

@@ -236,6 +236,20 @@ TEST_CASE("what cannot be read to its end is no prompt") {
   CHECK(run(base + (folder / "pipe"), 0, "printf hello >" + (folder / "pipe") + " &").status == 0);
 }
 
+TEST_CASE("no new tokens are results too, and are there when the run goes on") {
+  const Folder folder;
+  folder.write("p.jsonl", prompt_lines({"a", "b"}));
+  const std::string out = folder / "out.jsonl",
+                    base = "generate --quiet -m " + demo + " -f " + (folder / "p.jsonl") + " -n 0 -o " + out;
+  CHECK(run(base).status == 0);
+  const std::string whole = slurp(out);
+  CHECK(std::count(whole.begin(), whole.end(), '\n') == 3);
+  CHECK(whole.find(R"("text":"","finish":"length")") != std::string::npos);
+  CHECK(run(base + " --resume").status == 0);
+  CHECK(slurp(out) == whole);
+  CHECK(run("generate --quiet -m " + demo + " -p 'In the' -n 0").out == "In the\n");
+}
+
 TEST_CASE("a stop text is whole on the screen as in the result, and is some text") {
   const Folder folder;
   folder.write("p.txt", "In the beginning");

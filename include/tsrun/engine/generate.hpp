@@ -28,7 +28,7 @@ struct GenerateOptions {
   // Every rank asks these, with the same tokens, and must get the same answers.
   std::function<bool(std::int32_t id)> ends;                         // the id ends its sequence
   std::function<bool(const std::vector<std::int32_t>& ids)> stops;  // so do the ids that it has so far
-  // Tells of a sequence as it grows and once more when it is finished.
+  // Tells of a sequence after each of its tokens, the last time as finished; once, of one that is to have no token.
   std::function<void(std::size_t sequence, const Generated& so_far, bool finished)> progress;
 };
 
