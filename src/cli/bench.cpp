@@ -107,7 +107,7 @@ Json row_json(const Sitting& s, const Measured& m, const BenchRow& row) {
   const Shares shares = shares_of(row, s);
   Json runs = Json::array();
   for (const double seconds : row.seconds) runs.push_back(row.tokens() / seconds);
-  Json plan = prefills ? plan_json(m.plan.prefill, m.why_prefill) : plan_json(m.plan.decode, m.why_decode);
+  Json plan = prefills ? layout_json(m.plan.prefill, m.why_prefill) : layout_json(m.plan.decode, m.why_decode);
   plan["mesh"] = {m.plan.torus.X, m.plan.torus.Y, m.plan.torus.Z};
   return {{"test", name(row.test)},
           {"depth", row.test.depth},

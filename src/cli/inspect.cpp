@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "commands.hpp"
+#include "report.hpp"
 #include "tsrun/core/text.hpp"
 #include "tsrun/engine/engine.hpp"
 #include "tsrun/store/model_file.hpp"
@@ -19,14 +20,16 @@ void print(const ModelFile& file) {
   const ModelConfig& c = file.config();
   std::cout << file.path() << ": " << c.name << ", " << c.parameters() << " parameters\n";
   const Json facts = to_json(c);
-  for (const auto& [fact, value] : facts.items()) std::cout << "  " << std::left << std::setw(24) << fact << value.dump() << "\n";
+  for (const auto& [fact, value] : facts.items())
+    std::cout << "  " << std::left << std::setw(24) << fact << value.dump() << "\n";
   const TokenizerData& t = file.tokenizer();
   std::cout << "tokenizer  " << word(t.kind) << ", " << t.tokens.size() << " tokens, " << t.merges.size() << " merges"
             << (t.reason.empty() ? "" : ": " + t.reason) << "\n";
-  std::cout << "chat       " << (t.chat_template.empty() ? "no template" : "template " + chat_name(t.chat_template)) << "\n";
+  const std::string chat = t.chat_template.empty() ? "no template" : "template " + chat_name(t.chat_template);
+  std::cout << "chat       " << chat << "\n";
   for (const StoredTensor& tensor : file.tensors())
-    std::cout << "  " << std::left << std::setw(28) << tensor.spec.path << std::setw(9) << name(tensor.type) << std::setw(18)
-              << shape(tensor.spec).dump() << human_bytes(static_cast<double>(tensor.bytes())) << "\n";
+    std::cout << "  " << std::left << std::setw(28) << tensor.spec.path << std::setw(9) << name(tensor.type)
+              << std::setw(18) << shape(tensor.spec).dump() << human_bytes(static_cast<double>(tensor.bytes())) << "\n";
 }
 
 // What a rank would hold: one sequence as long as the model was made for.
@@ -54,18 +57,14 @@ void print(const Memory& m, const Plan& plan) {
                     "; while it loads ", human(m.weights + m.window_seen), "\n");
 }
 
-Json to_json(const Memory& m, const Plan& plan) {
-  return {{"mesh", {plan.torus.X, plan.torus.Y, plan.torus.Z}},
-          {"layout", to_text(plan.decode)},
-          {"sequences", plan.sequences},
-          {"context", plan.context},
-          {"kv_dtype", name(plan.kv)},
-          {"weights_bytes", m.weights},
-          {"window_bytes", m.window},
-          {"kv_bytes", m.kv},
-          {"gathered_bytes", m.gathered},
-          {"activation_bytes", m.activations + m.staging},
-          {"predicted_peak_bytes", m.resident()}};
+Json rank_json(const Memory& m, const Plan& plan) {
+  Json out = {{"mesh", {plan.torus.X, plan.torus.Y, plan.torus.Z}},
+              {"layout", to_text(plan.decode)},
+              {"sequences", plan.sequences},
+              {"context", plan.context},
+              {"kv_dtype", name(plan.kv)}};
+  out.update(to_json(m));
+  return out;
 }
 
 }  // namespace
@@ -85,7 +84,8 @@ int run_inspect(const Arguments& a, const Console& console) {
   if (verify) {
     Progress progress(console.reports(), "verify");
     file.verify([&progress](std::int64_t done, std::int64_t all) {
-      progress.at(static_cast<double>(done) / static_cast<double>(std::max<std::int64_t>(1, all)), human_bytes(static_cast<double>(done)));
+      const auto bytes = static_cast<double>(done);
+      progress.at(bytes / static_cast<double>(std::max<std::int64_t>(1, all)), human_bytes(bytes));
     });
   }
   std::optional<Plan> plan;
@@ -101,14 +101,19 @@ int run_inspect(const Arguments& a, const Console& console) {
   document["parameters"] = file.config().parameters();
   document["tensors"] = Json::array();
   for (const StoredTensor& t : file.tensors())
-    document["tensors"].push_back({{"name", t.spec.path}, {"shape", shape(t.spec)}, {"dtype", name(t.type)}, {"bytes", t.bytes()}});
+    document["tensors"].push_back(
+        {{"name", t.spec.path}, {"shape", shape(t.spec)}, {"dtype", name(t.type)}, {"bytes", t.bytes()}});
   const TokenizerData& t = file.tokenizer();
-  document["tokenizer"] = {{"kind", word(t.kind)}, {"tokens", t.tokens.size()}, {"merges", t.merges.size()},
-                           {"bos", t.bos ? Json(*t.bos) : Json()}, {"eos", t.eos ? Json(*t.eos) : Json()}, {"ends", t.ends},
+  document["tokenizer"] = {{"kind", word(t.kind)},
+                           {"tokens", t.tokens.size()},
+                           {"merges", t.merges.size()},
+                           {"bos", t.bos ? Json(*t.bos) : Json()},
+                           {"eos", t.eos ? Json(*t.eos) : Json()},
+                           {"ends", t.ends},
                            {"chat_template", !t.chat_template.empty()},
                            {"chat_family", t.chat_template.empty() ? Json() : Json(chat_name(t.chat_template))},
                            {"reason", t.reason.empty() ? Json() : Json(t.reason)}};
-  document["rank"] = plan ? to_json(memory, *plan) : Json();
+  document["rank"] = plan ? rank_json(memory, *plan) : Json();
   document["verified"] = verify ? Json(true) : Json();
   console.write(document);
   return 0;

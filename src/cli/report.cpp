@@ -31,7 +31,16 @@ RankSpread spread_of(std::vector<double> of_ranks) {
 
 Json to_json(const RankSpread& s) { return {{"min", s.min}, {"median", s.median}, {"max", s.max}}; }
 
-Json plan_json(const Layout& layout, const std::string& why) {
+Json to_json(const Memory& m) {
+  return {{"weights_bytes", m.weights},
+          {"window_bytes", m.window},
+          {"kv_bytes", m.kv},
+          {"gathered_bytes", m.gathered},
+          {"activation_bytes", m.activations + m.staging},
+          {"predicted_peak_bytes", m.resident()}};
+}
+
+Json layout_json(const Layout& layout, const std::string& why) {
   return {{"ffn", ffn_name(layout)}, {"attention", attention_name(layout)}, {"why", why}};
 }
 
@@ -54,13 +63,12 @@ RunFacts gather_facts(const Engine& engine, const Mesh& mesh) {
 
 void add_run(Json& out, const Engine& engine, const RunFacts& facts, const Decision& decision) {
   const Plan& plan = engine.plan();
-  const Memory& m = engine.memory();
   out["mesh"] = {plan.torus.X, plan.torus.Y, plan.torus.Z};
   out["dtype"] = held_as(plan);
   out["kv_dtype"] = name(plan.kv);
   out["chip"] = decision.chip;
-  out["plan"] = {{"prefill", plan_json(plan.prefill, decision.why_prefill)},
-                 {"decode", plan_json(plan.decode, decision.why_decode)}};
+  out["plan"] = {{"prefill", layout_json(plan.prefill, decision.why_prefill)},
+                 {"decode", layout_json(plan.decode, decision.why_decode)}};
   out["traffic"] = Json::array();
   for (const RunFacts::Traffic& t : facts.traffic)
     out["traffic"].push_back({{"phase", name(t.row.phase)},
@@ -74,13 +82,8 @@ void add_run(Json& out, const Engine& engine, const RunFacts& facts, const Decis
                               {"bytes_per_rank_max", t.bytes_max},
                               {"predicted_bytes_per_rank", t.predicted_mean},
                               {"predicted_bytes_per_rank_max", t.predicted_max}});
-  out["memory"] = {{"weights_bytes", m.weights},
-                   {"window_bytes", m.window},
-                   {"kv_bytes", m.kv},
-                   {"gathered_bytes", m.gathered},
-                   {"activation_bytes", m.activations + m.staging},
-                   {"predicted_peak_bytes", m.resident()},
-                   {"peak_rss_bytes", facts.peak_rss}};
+  out["memory"] = to_json(engine.memory());
+  out["memory"]["peak_rss_bytes"] = facts.peak_rss;
 }
 
 Json timing_json(const GenerateTiming& t, const RunFacts& facts) {
@@ -128,8 +131,8 @@ std::string explain_run(const Engine& engine, const RunFacts& facts, const Chip&
         counted += t.bytes_mean;
         predicted += t.predicted_mean;
       }
-      return text(bytes(sent_bytes(program, step, held, engine_activation_bytes)), " a call, ", time, "; run: ", calls, " calls, sent ",
-                  bytes(counted), ", predicted ", bytes(predicted));
+      return text(bytes(sent_bytes(program, step, held, engine_activation_bytes)), " a call, ", time, "; run: ", calls,
+                  " calls, sent ", bytes(counted), ", predicted ", bytes(predicted));
     });
   }
   return out;

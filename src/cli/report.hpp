@@ -16,7 +16,9 @@ struct RankSpread {
 
 RankSpread spread_of(std::vector<double> of_ranks);
 Json to_json(const RankSpread& spread);
-Json plan_json(const Layout& layout, const std::string& why);
+// Of a rank, as predicted.
+Json to_json(const Memory& memory);
+Json layout_json(const Layout& layout, const std::string& why);
 std::string held_as(const Plan& plan);  // "int8"; "auto" where nothing was asked for
 
 // Numbers of all ranks together. Collective: every rank calls it.
