@@ -9,7 +9,6 @@
 #include "memory_file.hpp"
 #include "schema.hpp"
 #include "sealed_file.hpp"
-#include "tsrun/core/integer.hpp"
 #include "tsrun/core/splitmix.hpp"
 #include "tsrun/core/text.hpp"
 #include "tsrun/store/crc32c.hpp"
@@ -136,6 +135,11 @@ void ModelFile::State::open(std::string path) {
       for (Part& part : parts_of(spec, type)) parts.push_back(reader.stream(std::move(part)));
       index.emplace(std::pair(spec.weight, spec.layer), tensors.size());
       tensors.push_back({std::move(spec), type});
+      // Whoever takes rows from a span asks the tensor for their length, which knows nothing of the schema.
+      check(tensors.back().parts() == std::ssize(parts), "a tensor has as many datasets as the schema gives it");
+      for (int i = 0; i < tensors.back().parts(); ++i)
+        check(tensors.back().row_bytes(i) == parts[static_cast<std::size_t>(i)].part.row_bytes,
+              "a tensor's rows are as long as the schema has them");
     }
     // The CRCs cover every byte, so there is nothing to be read for it.
     identity = splitmix64(file.seal.outside);
