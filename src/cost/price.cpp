@@ -5,7 +5,6 @@
 #include <cmath>
 
 #include "tsrun/core/cache_type.hpp"
-#include "tsrun/core/integer.hpp"
 #include "tsrun/cost/volume.hpp"
 #include "tsrun/cost/walk_time.hpp"
 

@@ -178,8 +178,6 @@ const std::vector<Neutral>& neutral_fields() {
 
 }  // namespace
 
-std::span<const HfFamily> hf_families() { return rows(); }
-
 const HfFamily& hf_family_of(const HfConfig& file) {
   const auto type = file.string("model_type");
   const HfFamily* found = nullptr;

@@ -49,7 +49,6 @@ struct HfFamily {
   void (*adjust)(const HfConfig& file, ModelConfig& config) = nullptr;
 };
 
-std::span<const HfFamily> hf_families();
 // The row of model_type; an unknown one is refused by name, and so is a class that is no plain language model.
 const HfFamily& hf_family_of(const HfConfig& file);
 // Refuses fields that would change what is computed in a way tsrun does not know.

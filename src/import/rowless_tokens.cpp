@@ -1,7 +1,6 @@
 #include "rowless_tokens.hpp"
 
 #include <optional>
-#include <utility>
 
 #include "tsrun/core/error.hpp"
 #include "tsrun/core/text.hpp"

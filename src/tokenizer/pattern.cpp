@@ -6,7 +6,6 @@
 #include <cstdint>
 
 #include "tsrun/core/error.hpp"
-#include "tsrun/core/text.hpp"
 
 namespace tsrun {
 namespace {
