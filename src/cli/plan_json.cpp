@@ -1,10 +1,11 @@
 // The answer of `plan` for programs.
 #include "plan_report.hpp"
-#include "tsrun/core/text.hpp"
 
 namespace tsrun::cli {
 namespace {
 
+static_assert(sizeof(Schedules) == 6 * sizeof(ScheduleName),
+              "a new schedule is written here too, and told to other ranks in auto_plan.cpp");
 Json schedules_json(const Schedules& s) {
   return {{"all_gather", name(s.all_gather)},         {"reduce_scatter", name(s.reduce_scatter)},
           {"all_reduce", name(s.all_reduce)},         {"all_to_all", name(s.all_to_all)},
