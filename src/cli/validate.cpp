@@ -92,11 +92,10 @@ void print_choices(const Validation& v) {
     const std::string work = text(c.point.model, ", ", c.point.torus.size(), " chips, ", name(c.point.phase),
                                   ", batch ", c.point.batch, ", ", weights_word(c.point.weights));
     const bool same = cut_alike(c.point.torus, c.chosen, c.point.layout);
+    const std::string beside = text(percent(std::abs(c.margin)), c.margin < 0 ? " slower" : " faster",
+                                    " than the paper's", std::abs(c.margin) < close_call ? ", too close to call" : "");
     std::printf("  %-44s %-14s paper %-13s %s\n", work.c_str(), to_text(c.chosen).c_str(),
-                to_text(c.point.layout).c_str(),
-                same ? "the same"
-                     : text(percent(std::abs(c.margin)), c.margin < 0 ? " slower than the paper's" : " faster than the paper's",
-                            std::abs(c.margin) < close_call ? ", too close to call" : "").c_str());
+                to_text(c.point.layout).c_str(), same ? "the same" : beside.c_str());
   }
 }
 

@@ -83,7 +83,8 @@ std::array<float, 3> int8_scales(const float* in) {
   const float most = std::fabs(extreme(in));
   if (most == 0) return {};
   std::int16_t parts[group];
-  for (int i = 0; i < group; ++i) parts[i] = static_cast<std::int16_t>(static_cast<std::int32_t>(nearest(in[i] / most * 65536)));
+  for (int i = 0; i < group; ++i)
+    parts[i] = static_cast<std::int16_t>(static_cast<std::int32_t>(nearest(in[i] / most * 65536)));
   int best = 127;
   float least = std::numeric_limits<float>::infinity();
   for (int end = 127; end >= 64; --end) {

@@ -33,7 +33,8 @@ std::int64_t largest_message(const Schedule& schedule, std::int64_t block_bytes)
   return most;
 }
 
-std::vector<std::pair<Axis, Direction>> used_links(Op collective, ScheduleName name, const Torus& torus, const AxisStack& group) {
+std::vector<std::pair<Axis, Direction>> used_links(Op collective, ScheduleName name, const Torus& torus,
+                                                   const AxisStack& group) {
   ByLink<bool> used;
   for (int rank = 0; rank < torus.size(); ++rank)
     sent_by(schedule_of(collective, name, torus, group, coord_of(torus, rank)), 1)

@@ -89,7 +89,8 @@ void pack_panel(const StoredRows& from, std::byte* to, const Panel& panel, const
       pack_words<type>(from.data + bytes(c - where.column), from.stride, where.rows, group_size / unit,
                        to + panel.word(where.row, c), panel.rows);
   } else {
-    const std::int64_t head = std::min(end, round_up(where.column, unit)), words = std::max<std::int64_t>(0, end - head) / unit;
+    const std::int64_t head = std::min(end, round_up(where.column, unit));
+    const std::int64_t words = std::max<std::int64_t>(0, end - head) / unit;
     const std::int64_t tail = head + words * unit;
     const auto pack_part = [&](std::int64_t first, std::int64_t last) {  // of one word
       for (std::int64_t r = 0; r < where.rows && first < last; ++r)

@@ -50,7 +50,8 @@ const Entry& named(const Entry (&table)[n], std::string_view word, std::string_v
                       .next = "choose one of: " + known};
   if (nearest_is_known) {
     complaint.what += ": axes are taken in the order x, y, z";
-    complaint.next = text("the nearest is ", nearest, ", on a --mesh whose first sizes are those you want; or ", complaint.next);
+    complaint.next = text("the nearest is ", nearest, ", on a --mesh whose first sizes are those you want; or ",
+                          complaint.next);
   }
   refuse(std::move(complaint));
 }

@@ -151,7 +151,8 @@ void Validation::scaling() const {
              {"original context", c_.rope_original_context}});
   if (c_.rope_scaling == RopeScaling::yarn)
     require(c_.rope_original_context >= 1 && std::isfinite(c_.rope_beta_fast) &&
-                c_.rope_beta_fast >= c_.rope_beta_slow && c_.rope_beta_slow > 0 && std::isfinite(c_.rope_attention_factor) && c_.rope_attention_factor > 0,
+                c_.rope_beta_fast >= c_.rope_beta_slow && c_.rope_beta_slow > 0 &&
+                std::isfinite(c_.rope_attention_factor) && c_.rope_attention_factor > 0,
             "the YaRN rotary scaling contradicts itself",
             {{"fast", c_.rope_beta_fast}, {"slow", c_.rope_beta_slow}, {"attention factor", c_.rope_attention_factor},
              {"original context", c_.rope_original_context}});

@@ -70,8 +70,11 @@ class Play {
         const int b = slot % blocks_;
         if (collective_ == Op::reduce_scatter && b != walks_[index(rank)].own) continue;
         const Word word = *held(rank, slot);
-        if (collective_ == Op::all_gather) require(word == word_of(numbered(rank, b), slot), rank, "it ends with every block");
-        else if (collective_ == Op::all_to_all) require(word == word_of(away(rank, b, Direction::minus), rank), rank, "it ends with every chip's block for it");
+        if (collective_ == Op::all_gather)
+          require(word == word_of(numbered(rank, b), slot), rank, "it ends with every block");
+        else if (collective_ == Op::all_to_all)
+          require(word == word_of(away(rank, b, Direction::minus), rank), rank,
+                  "it ends with every chip's block for it");
         else require(word == sums[index(first_of_group(rank) * slots_ + slot)], rank, "it ends with the whole sum");
       }
   }

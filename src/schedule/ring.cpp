@@ -41,7 +41,8 @@ void gather_one_way(std::vector<Round>& rounds, Axis a, const Units& units) {
 }
 
 Schedule ring_schedule(Op collective, ScheduleName name, const Group& group) {
-  const bool halved = std::any_of(group.axes.begin(), group.axes.end(), [&](Axis a) { return halves(name, group.torus.size(a)); });
+  const bool halved = std::any_of(group.axes.begin(), group.axes.end(),
+                                  [&](Axis a) { return halves(name, group.torus.size(a)); });
   const int parts = halved ? 2 : 1;
   std::vector<Round> gather;
   for (const Axis a : group.axes.reversed()) {

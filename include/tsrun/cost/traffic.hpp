@@ -24,6 +24,7 @@ LinkCounts sent_by(const Schedule& schedule, std::int64_t block_bytes);
 // Bytes of the largest message that the schedule's chip sends or receives.
 std::int64_t largest_message(const Schedule& schedule, std::int64_t block_bytes);
 // The links over which some chip of the torus sends in a collective, in one order for all chips.
-std::vector<std::pair<Axis, Direction>> used_links(Op collective, ScheduleName name, const Torus& torus, const AxisStack& group);
+std::vector<std::pair<Axis, Direction>> used_links(Op collective, ScheduleName name, const Torus& torus,
+                                                   const AxisStack& group);
 
 }  // namespace tsrun
