@@ -127,7 +127,8 @@ std::string next_text(const PlanQuestion& q, const PhaseAnswer& phase) {
 }
 
 std::string flips_text(const std::vector<Flip>& flips) {
-  if (flips.empty()) return "  what would change it: nothing within a factor of 64\n";
+  if (flips.empty())
+    return "  what would change it: no batch or length that was tried, nor hops or links up to 64 times slower or faster\n";
   std::string out = "  what would change it, one at a time\n";
   for (const Flip& f : flips) {
     const std::string at = f.in == "alpha"       ? seconds(f.at) + " a hop"

@@ -63,7 +63,9 @@ struct TensorSpec {
 };
 
 std::string path_of(Weight weight, int layer);
-// What a tensor becomes where a model is asked to be `asked`: that, except for those that would lose too much.
+// What a tensor becomes where a model is asked to be `asked`: that, except for those that would lose too much (vectors
+// and learned positions stay as stored, tables of tokens are int8 for int4), int4_min for int4, which stays, and a matrix
+// whose rows are not whole groups, which becomes bf16.
 DType converted_type(const TensorSpec& spec, DType stored, DType asked);
 // All tensors of the model, in file order: embed, pos_embed, the layers, final_norm, unembed (absent where tied).
 std::vector<TensorSpec> tensors_of(const ModelConfig& config);

@@ -26,7 +26,8 @@ bool from_word(std::string_view word, TokenizerKind& out);
 // What stands for a space in the token texts of sentencepiece and unigram.
 inline constexpr std::string_view space_sign = "\u2581";
 
-enum class TokenType : std::uint8_t { normal, unknown, control, user_defined, unused, byte };  // as in GGUF
+// In GGUF's order; there they count from 1.
+enum class TokenType : std::uint8_t { normal, unknown, control, user_defined, unused, byte };
 
 // One step in the preparation of a text.
 //   nfc          Unicode's canonical composition

@@ -98,7 +98,9 @@ std::int64_t longest_context(const Choices& choices, const Work& work, const Can
 Chip optimistic(Chip chip);
 Chip pessimistic(Chip chip);
 
-// Where another layout is chosen on the same torus: the nearest power of two times (or part) of one quantity.
+// Where another layout is chosen on the same torus: one quantity at the nearest power of two, below or above what it is.
+// Tried are all from 1 to 2^16 sequences, 1 to 2^20 tokens of a prompt, 64 to 2^22 positions, and for a hop's time and a
+// link's bandwidth up to 64 times more or less.
 struct Flip {
   std::string in;  // "batch", "context", "alpha", "bandwidth"
   double at = 0;   // sequences, positions, seconds, bytes/s
