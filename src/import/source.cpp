@@ -4,8 +4,9 @@
 #include <filesystem>
 #include <utility>
 
-#include "architecture.hpp"
-#include "facts.hpp"
+#include "gguf_facts.hpp"
+#include "gguf_family.hpp"
+#include "gguf_tokenizer.hpp"
 #include "hf_family.hpp"
 #include "hf_match.hpp"
 #include "json.hpp"
@@ -17,7 +18,6 @@
 #include "tsrun/core/text.hpp"
 #include "tsrun/import/gguf.hpp"
 #include "tsrun/import/hf_tokenizer.hpp"
-#include "vocabulary.hpp"
 #include "words.hpp"
 
 namespace tsrun {

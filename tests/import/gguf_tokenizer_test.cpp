@@ -3,7 +3,7 @@
 
 #include <limits>
 
-#include "../../src/import/vocabulary.hpp"
+#include "../../src/import/gguf_tokenizer.hpp"
 #include "refusal.hpp"
 #include "small_models.hpp"
 

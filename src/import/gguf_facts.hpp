@@ -1,7 +1,7 @@
 // A model's configuration, taken from the keys of a GGUF file and checked against its tensors.
 #pragma once
 
-#include "architecture.hpp"
+#include "gguf_family.hpp"
 #include "tsrun/import/gguf.hpp"
 #include "tsrun/model/config.hpp"
 

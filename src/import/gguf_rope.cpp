@@ -7,7 +7,7 @@
 #include <cmath>
 #include <numbers>
 
-#include "facts.hpp"
+#include "gguf_facts.hpp"
 #include "tsrun/core/error.hpp"
 #include "tsrun/core/text.hpp"
 

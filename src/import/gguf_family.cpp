@@ -1,4 +1,4 @@
-#include "architecture.hpp"
+#include "gguf_family.hpp"
 
 #include <algorithm>
 

@@ -1,7 +1,7 @@
 // The families of GGUF files; the names of their tensors and keys are those of llama.cpp's `gguf` python package.
 #include <cmath>
 
-#include "architecture.hpp"
+#include "gguf_family.hpp"
 #include "tsrun/core/error.hpp"
 #include "tsrun/core/text.hpp"
 

@@ -1,4 +1,4 @@
-#include "vocabulary.hpp"
+#include "gguf_tokenizer.hpp"
 
 #include <algorithm>
 #include <cmath>

@@ -1,4 +1,4 @@
-#include "facts.hpp"
+#include "gguf_facts.hpp"
 
 #include <filesystem>
 #include <initializer_list>
