@@ -4,8 +4,8 @@
 
 namespace tsrun {
 
-Cutter::Cutter(const ModelConfig& config, const Torus& torus, const Layout& layout, const Coord& chip)
-    : config_(config), torus_(torus), chip_(chip), sizes_(pad(config, torus, layout)) {}
+Cutter::Cutter(const ModelConfig& config, const Torus& torus, const PaddedSizes& sizes, const Coord& chip)
+    : config_(config), torus_(torus), chip_(chip), sizes_(sizes) {}
 
 WeightCut Cutter::cut(const WeightUse& use, const TensorSpec& spec) const {
   const Cutting columns = cut(spec.in, use.partition.axes(spec.in));

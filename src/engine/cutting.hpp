@@ -27,7 +27,8 @@ struct WeightCut {
 
 class Cutter {
  public:
-  Cutter(const ModelConfig& config, const Torus& torus, const Layout& layout, const Coord& chip);
+  // `sizes` are those of all chips of the torus: worked out once, and referred to.
+  Cutter(const ModelConfig& config, const Torus& torus, const PaddedSizes& sizes, const Coord& chip);
   WeightCut cut(const WeightUse& use, const TensorSpec& spec) const;
 
  private:
@@ -38,7 +39,7 @@ class Cutter {
   const ModelConfig& config_;
   Torus torus_;
   Coord chip_;
-  PaddedSizes sizes_;
+  const PaddedSizes& sizes_;
 };
 
 }  // namespace tsrun

@@ -85,8 +85,9 @@ ReadPlan plan_reads(const ModelFile& file, const Torus& torus, const Layout& lay
   const std::vector<WeightUse> uses = stored_weights(file.config(), layout);
   std::vector<const StoredTensor*> tensors;
   for (const WeightUse& use : uses) tensors.push_back(&file.tensor(use.weight, use.layer));
+  const PaddedSizes sizes = pad(file.config(), torus, layout);
   for (const int rank : host.ranks) {
-    const Cutter cutter(file.config(), torus, layout, coord_of(torus, rank));
+    const Cutter cutter(file.config(), torus, sizes, coord_of(torus, rank));
     std::vector<WeightCut>& of_rank = plan.cuts.emplace_back();
     for (std::size_t w = 0; w < uses.size(); ++w) of_rank.push_back(cutter.cut(uses[w], tensors[w]->spec));
   }
