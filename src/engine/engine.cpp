@@ -347,6 +347,10 @@ PassResult Engine::pass(Phase phase, std::span<const PassInput> rows, const std:
 
   PassResult out;
   const std::int64_t tokens = shape.L(), V = p.sizes.V;
+  const bool gives_logits = output == Output::logits || output == Output::all_logits;
+  const std::int64_t each = output == Output::logits ? 1 : tokens, stride = output == Output::logits ? 1 : p.L;
+  // At once: a vector that grows takes up to three times what it holds.
+  if (gives_logits) out.logits.reserve(at.size() * static_cast<std::size_t>(each * config_.V));
   for (const std::int64_t row : at) {
     if (output == Output::greedy) out.ids.push_back(std::bit_cast<std::int32_t>(result[row]));
     if (output == Output::candidates) {
@@ -358,9 +362,7 @@ PassResult Engine::pass(Phase phase, std::span<const PassInput> rows, const std:
     }
     if (output == Output::score)
       out.log_probabilities.insert(out.log_probabilities.end(), result + row * p.L, result + row * p.L + tokens);
-    if (output != Output::logits && output != Output::all_logits) continue;
-    const std::int64_t each = output == Output::logits ? 1 : tokens, stride = output == Output::logits ? 1 : p.L;
-    for (std::int64_t l = 0; l < each; ++l) {  // without the padding of the vocabulary
+    for (std::int64_t l = 0; gives_logits && l < each; ++l) {  // without the padding of the vocabulary
       const float* const logits = result + (row * stride + l) * V;
       out.logits.insert(out.logits.end(), logits, logits + config_.V);
     }

@@ -66,12 +66,14 @@ std::int32_t drawn(std::vector<Candidate> all, const Sampling& s, double random)
   // The likeliest weighs 1, so min_p compares weights as they are. At least one token stays.
   double kept = sum;
   std::size_t count = all.size();
-  if (s.top_p < 1 || s.min_p > 0)
-    for (kept = count = 0; count < all.size(); ++count) {
+  if (s.top_p < 1 || s.min_p > 0) {
+    kept = 0;
+    for (count = 0; count < all.size(); ++count) {
       const double weight = likeliest[count].weight;
       if (count > 0 && (kept >= s.top_p * sum || weight < s.min_p)) break;
       kept += weight;
     }
+  }
   double at = random * kept;
   for (std::size_t i = 0; i < count; ++i)
     if ((at -= likeliest[i].weight) < 0) return likeliest[i].id;
