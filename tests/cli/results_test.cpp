@@ -144,11 +144,11 @@ TEST_CASE("ranks that find other models under one name are refused") {
 TEST_CASE("a results file is a file of tsrun's own, and stands where one can") {
   const Folder folder;
   const std::string base = "generate --quiet -m " + demo + " -p hello -n 2 -o ";
-  refused(base + (folder / "no/such/out.jsonl"), {"cannot be opened", "No such file", "make its folder"});
+  refused(base + (folder / "no/such/out.jsonl"), {"--output", "no such folder", "can be written"});
   std::filesystem::create_directory(folder / "results");
   REQUIRE(mkfifo((folder / "pipe").c_str(), 0600) == 0);
   for (const std::string more : {"", " --resume"}) {
-    refused(base + (folder / "results") + more, {"folder", "results.jsonl"});
+    refused(base + (folder / "results") + more, {"--output", "this is a folder"});
     refused(base + (folder / "pipe") + more, {"not a regular file"});
     refused(base + "/dev/zero" + more, {"not a regular file"});
   }
