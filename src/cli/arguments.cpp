@@ -106,7 +106,9 @@ Arguments::Arguments(const std::string& command, const std::vector<std::string>&
     refuse({.what = e.what(), .where = command, .next = tsrun::text("tsrun ", command, " --help lists the options")});
   }
   if (const auto json = text("json"); json && json->starts_with('-') && *json != "-")
-    refuse({.what = tsrun::text("\"", *json, "\" is an option and not the name of a file"), .where = "--json", .next = "write --json FILE, or --json -"});
+    refuse({.what = tsrun::text("\"", *json, "\" is an option and not the name of a file"),
+            .where = "--json",
+            .next = "write --json FILE, or --json -"});
 }
 
 std::optional<std::string> Arguments::text(const char* name) const {

@@ -51,7 +51,15 @@ const Command commands[] = {
      {"out"},
      nullptr,
      run_convert},
-    {"inspect", "FILE.h5 [options]", "what is in a model file", inspect_options, {"file"}, {"file"}, {}, nullptr, run_inspect},
+    {"inspect",
+     "FILE.h5 [options]",
+     "what is in a model file",
+     inspect_options,
+     {"file"},
+     {"file"},
+     {},
+     nullptr,
+     run_inspect},
     {"plan",
      "--model NAME --chip NAME --chips N [options]",
      "layouts priced and chosen, with the reasons",
@@ -66,7 +74,7 @@ const Command commands[] = {
      "the cost model against published measurements",
      validate_options,
      {},
-     {"chip"},
+     {"data", "chip"},
      {},
      nullptr,
      run_validate},
@@ -175,8 +183,8 @@ int run_command(const std::vector<std::string>& words, const MpiSession* session
   return session != nullptr ? command.on_torus(arguments, console, *session) : command.alone(arguments, console);
 }
 
-// The same, with its errors told by one rank. Most are thrown by all ranks alike; one that fails alone, perhaps for a reason
-// that was not foreseen, must not leave the others waiting for it.
+// The same, with its errors told by one rank. Most are thrown by all ranks alike; one that fails alone, perhaps for a
+// reason that was not foreseen, must not leave the others waiting for it.
 int run(const std::vector<std::string>& words, const MpiSession* session) {
   constexpr double patience_s = 5;
   const bool speaks = session != nullptr ? session->speaks() : launch_of_environment().rank == 0;

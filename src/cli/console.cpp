@@ -5,17 +5,21 @@
 
 #include <array>
 #include <cstdio>
+#include <utility>
 
 #include "output_files.hpp"
 #include "tsrun/core/text.hpp"
 
 namespace tsrun::cli {
 
-Console::Console(const Arguments& arguments, bool speaks)
-    : json_(arguments.text("json")),
-      speaks_(speaks),
-      quiet_(arguments.flag("quiet")),
-      verbose_(arguments.flag("verbose")) {}
+Console::Console(const Arguments& arguments, bool speaks) : Console(arguments.text("json"), speaks) {
+  quiet_ = arguments.flag("quiet");
+  verbose_ = arguments.flag("verbose");
+}
+
+Console::Console(std::optional<std::string> json, bool speaks) : json_(std::move(json)), speaks_(speaks) {
+  if (json_ && names_stdout(*json_)) json_ = "-";
+}
 
 void Console::warn(const std::string& line) const {
   if (speaks_) std::fprintf(stderr, "tsrun: warning: %s\n", line.c_str());

@@ -4,7 +4,6 @@
 #include <chrono>
 #include <optional>
 #include <string>
-#include <utility>
 #include <nlohmann/json.hpp>
 
 #include "arguments.hpp"
@@ -20,7 +19,7 @@ class Console {
  public:
   Console(const Arguments& arguments, bool speaks);
   // Of a command whose words are not understood yet, for its errors.
-  Console(std::optional<std::string> json, bool speaks) : json_(std::move(json)), speaks_(speaks) {}
+  Console(std::optional<std::string> json, bool speaks);
   bool speaks() const { return speaks_; }
   bool reports() const { return speaks_ && !quiet_; }
   bool verbose() const { return reports() && verbose_; }
@@ -34,7 +33,7 @@ class Console {
   int fail(const Error& error, Json document = {}) const;
 
  private:
-  std::optional<std::string> json_;
+  std::optional<std::string> json_;  // "-" however stdout is called
   bool speaks_ = false, quiet_ = false, verbose_ = false;
 };
 

@@ -1,7 +1,9 @@
 #include "output_files.hpp"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -21,7 +23,7 @@ fs::path place_of(const std::string& path) {
   std::error_code failed;
   fs::path place = path;
   for (int links = 0; links < 40 && fs::is_symlink(place, failed); ++links)
-    place = place.parent_path() / fs::read_symlink(place, failed);  // an absolute one takes the whole path's place
+    place = place.parent_path() / fs::read_symlink(place, failed);  // an absolute one takes the place of the whole
   fs::path canonical = fs::weakly_canonical(fs::absolute(place, failed), failed);
   return failed ? place : canonical;
 }
@@ -31,10 +33,11 @@ bool is_same(const std::string& a, const std::string& b) {
   return fs::equivalent(a, b, failed) || place_of(a) == place_of(b);
 }
 
-bool is_device_or_pipe(const std::string& path) {
+// A character device or a pipe: it takes bytes as they come.
+bool is_stream(const std::string& path) {
   std::error_code failed;
   const fs::file_status status = fs::status(path, failed);
-  return fs::exists(status) && !fs::is_regular_file(status) && !fs::is_directory(status);
+  return fs::is_character_file(status) || fs::is_fifo(status);
 }
 
 bool is_one_of(const std::string& output, const std::string& input) {
@@ -49,7 +52,8 @@ bool is_one_of(const std::string& output, const std::string& input) {
 std::string why_not(const std::string& path) {
   std::error_code failed;
   if (fs::is_directory(path, failed)) return "this is a folder";
-  if (is_device_or_pipe(path)) return "";
+  if (is_stream(path)) return "";
+  if (fs::exists(path, failed) && !fs::is_regular_file(path, failed)) return "this is no file, no pipe and no terminal";
   const fs::path folder = place_of(path).parent_path();
   if (!fs::is_directory(folder, failed)) return "there is no such folder";
   if (access(folder.c_str(), W_OK | X_OK) != 0) return "the folder cannot be written";
@@ -71,7 +75,7 @@ std::string write_bytes(const std::string& path, const std::string& bytes) {
 void check_outputs(const std::vector<NamedPath>& inputs, const std::vector<NamedPath>& outputs) {
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     const auto& [option, path] = outputs[i];
-    if (path == "-" || is_device_or_pipe(path)) continue;
+    if (names_stdout(path) || is_stream(path)) continue;
     for (const NamedPath& input : inputs)
       if (is_one_of(path, input.path))
         refuse({.what = text(option, " would be written over what is read as ", input.option),
@@ -83,22 +87,34 @@ void check_outputs(const std::vector<NamedPath>& inputs, const std::vector<Named
                 .where = path,
                 .next = "choose another name for one of them"});
     if (const std::string why = why_not(path); !why.empty())
-      refuse({.what = text(option, " cannot be written: ", why), .where = path, .next = "choose a place that can be written"});
+      refuse({.what = text(option, " cannot be written: ", why),
+              .where = path,
+              .next = "choose a place that can be written"});
   }
 }
 
 bool may_hold_document(const std::string& path) {
+  constexpr std::size_t enough = 64;
   std::error_code failed;
-  if (path == "-" || is_device_or_pipe(path) || !fs::exists(path, failed)) return true;
+  if (names_stdout(path) || is_stream(path) || !fs::exists(path, failed)) return true;
   std::ifstream in(path, std::ios::binary);
-  std::string beginning(2, '\0');
+  std::string beginning(enough, '\0');
   in.read(beginning.data(), std::ssize(beginning));
-  return in.gcount() == 0 || beginning == "{\n";
+  if (in.gcount() == 0) return true;
+  const std::size_t name = beginning.find_first_not_of(" \r\n", 1);
+  return beginning.starts_with("{\n") && beginning.substr(std::min(name, enough)).starts_with("\"schema\"");
+}
+
+bool names_stdout(const std::string& path) {
+  struct stat named {}, own {};
+  if (path == "-") return true;
+  return stat(path.c_str(), &named) == 0 && fstat(STDOUT_FILENO, &own) == 0 && named.st_dev == own.st_dev &&
+         named.st_ino == own.st_ino;
 }
 
 void write_whole(const std::string& path, const std::string& bytes) {
   std::string why;
-  if (is_device_or_pipe(path)) {
+  if (is_stream(path)) {
     why = write_bytes(path, bytes);
   } else {
     const std::string target = place_of(path).string(), part = text(target, ".", getpid(), ".partial");
@@ -107,7 +123,8 @@ void write_whole(const std::string& path, const std::string& bytes) {
     if (!why.empty()) std::remove(part.c_str());
   }
   if (!why.empty())
-    broke({.what = "the result cannot be written: " + why, .where = path, .next = "choose a place that can be written"});
+    broke(
+        {.what = "the result cannot be written: " + why, .where = path, .next = "choose a place that can be written"});
 }
 
 }  // namespace tsrun::cli

@@ -12,16 +12,20 @@ struct NamedPath {
   std::string option, path;
 };
 
-// Refuses (exit 2) an output that is an input, lies among the files of an input that is a folder, or is another output too;
-// that is a folder, or lies in none that can be written. "-" is no file. Inputs need not be there.
+// Refuses (exit 2) an output that is an input, lies among the files of an input that is a folder, or is another output
+// too; that is a folder, a disk or a socket, or lies in no folder that can be written. Stdout is no file. Inputs need not
+// be there.
 void check_outputs(const std::vector<NamedPath>& inputs, const std::vector<NamedPath>& outputs);
 
-// Whether a JSON document may be written there: nothing is there, or what begins as our own documents do, or a device or a
-// pipe. A model, a list of prompts or results would be lost.
+// Whether a JSON document may be written there: nothing is there, or what begins with the field that our own documents
+// begin with, or a character device or a pipe. A model, a chip, a list of prompts or results would be lost.
 bool may_hold_document(const std::string& path);
 
-// The file appears under its name only when it is complete, behind a link where the name is one; a device or a pipe, which
-// cannot be replaced, takes the bytes as they come. Throws (exit 1) where they cannot be written.
+// Whether it is "-", or where this process's stdout leads: /dev/stdout, or the file that it was sent to.
+bool names_stdout(const std::string& path);
+
+// The file appears under its name only when it is complete, behind a link where the name is one; a character device or a
+// pipe, which cannot be replaced, takes the bytes as they come. Throws (exit 1) where they cannot be written.
 void write_whole(const std::string& path, const std::string& bytes);
 
 }  // namespace tsrun::cli

@@ -1,6 +1,8 @@
-// What a command writes: never over what it reads or what is somebody else's, looked at before the work, and missed where it
-// could not be written.
+// What a command writes: never over what it reads or what is somebody else's, looked at before the work, and missed
+// where it could not be written.
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 
 #include "program.hpp"
 
@@ -68,6 +70,10 @@ TEST_CASE("a document replaces documents alone, and follows a link") {
   in.write("notes.txt", "mine");
   refused_untouched(in, "inspect " + demo + " --json " + (in / "notes.txt"), {"notes.txt", "not a JSON document"});
   CHECK(slurp(in / "notes.txt") == "mine");
+  const std::string chip = "{\n \"name\": \"host\"\n}\n";
+  in.write("host.json", chip);
+  refused_untouched(in, "inspect " + demo + " --json " + (in / "host.json"), {"host.json", "not a JSON document"});
+  CHECK(slurp(in / "host.json") == chip);
   in.write("empty.json", "");
   std::filesystem::create_symlink("there.json", in / "link.json");
   for (const std::string name : {"new.json", "empty.json", "new.json", "link.json"})
@@ -85,6 +91,16 @@ TEST_CASE("pipes and devices take a document, and stay what they are") {
   for (int i = 0; i < 100 && slurp(in / "read").empty(); ++i) usleep(20000);
   CHECK(Json::parse(slurp(in / "read"))["command"] == "inspect");
   refused_untouched(in, "score -m " + in.model + " --tokens-file " + in.ids + " --logits " + pipe, {"not a file"});
+  const int socket = ::socket(AF_UNIX, SOCK_STREAM, 0);
+  sockaddr_un address{AF_UNIX, {}};
+  (in / "socket").copy(address.sun_path, sizeof address.sun_path - 1);
+  REQUIRE(bind(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+  refused_untouched(in, "inspect " + in.model + " --json " + (in / "socket"), {"--json", "no file, no pipe"});
+  close(socket);
+}
+
+TEST_CASE("a document for /dev/stdout has it to itself, wherever it leads") {
+  for (const std::string out : {"/dev/stdout", "-"}) CHECK(json_of(run("inspect " + demo + " --json " + out))["schema"] == 1);
 }
 
 TEST_CASE("a place that cannot be written is told before the work") {
