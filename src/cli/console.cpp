@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdio>
+#include <iostream>
 #include <utility>
 
 #include "output_files.hpp"
@@ -23,6 +24,15 @@ Console::Console(std::optional<std::string> json, bool speaks) : json_(std::move
 
 void Console::warn(const std::string& line) const {
   if (speaks_) std::fprintf(stderr, "tsrun: warning: %s\n", line.c_str());
+}
+
+void Console::show(const std::string& words, bool kept) const {
+  if (!prints()) return;
+  std::cout << words << std::flush;
+  if (!std::cout.good() && !kept && !json_wanted())
+    broke({.what = "nobody takes what is printed, and it goes nowhere else",
+           .where = "stdout",
+           .next = "keep its reader alive, or keep the results with -o FILE.jsonl or --json FILE"});
 }
 
 void Console::write(const Json& document) const {

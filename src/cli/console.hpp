@@ -27,6 +27,9 @@ class Console {
   // Human text belongs on stdout, unless the JSON does.
   bool prints() const { return speaks_ && json_ != "-"; }
   void warn(const std::string& line) const;
+  // Prints words on stdout as they are, at once. Throws (exit 1) where nobody takes them any more, unless the results are
+  // `kept` elsewhere: then that is told at the end of the command.
+  void show(const std::string& words, bool kept) const;
   // The document appears under its name only when it is complete.
   void write(const Json& document) const;
   // Tells the error, in one line and as the `error` of the document, of which there may be more; the exit status.

@@ -47,12 +47,13 @@ Json end_rules_json(const Arguments& a) {
 // Shows texts as they grow: one sequence streams, several come whole.
 class Stream {
  public:
-  Stream(const Console& console, const Job& job, const std::vector<Prompt>& prompts)
-      : shown_(console.prints()), one_(prompts.size() == 1), job_(job), prompts_(prompts) {
-    if (shown_ && one_ && !prompts[0].text.empty()) show(prompts[0].text);
+  // `kept`: the results are also written to a file.
+  Stream(const Console& console, const Job& job, const std::vector<Prompt>& prompts, bool kept)
+      : console_(console), kept_(kept), one_(prompts.size() == 1), job_(job), prompts_(prompts) {
+    if (console.prints() && one_ && !prompts[0].text.empty()) show(prompts[0].text);
   }
   void grow(std::size_t sequence, const Generated& so_far, bool finished) {
-    if (!shown_) return;
+    if (!console_.prints()) return;
     if (!job_.has_tokenizer()) {
       if (finished) show(text(prompts_[sequence].id, ":", ids_text(so_far.tokens), "\n"));
       return;
@@ -80,9 +81,10 @@ class Stream {
     for (const std::int32_t id : ids) out += " " + std::to_string(id);
     return out;
   }
-  static void show(const std::string& words) { std::cout << words << std::flush; }
+  void show(const std::string& words) const { console_.show(words, kept_); }
 
-  bool shown_, one_;
+  const Console& console_;
+  bool kept_, one_;
   const Job& job_;
   const std::vector<Prompt>& prompts_;
   Utf8Stream utf8_;
@@ -214,7 +216,7 @@ int run_generate(const Arguments& a, const Console& console, const MpiSession& s
   job.mesh().together("writing the results file", [&] {
     if (results_file) results_file->begin(header);
   });
-  Stream stream(console, job, prompts);
+  Stream stream(console, job, prompts, path.has_value());
   Progress progress(console.reports() && ids.size() > 1, "generate");
   std::size_t done = 0;
   GenerateOptions options = asked;

@@ -125,6 +125,19 @@ TEST_CASE("what stdout did not take is missed") {
   }
 }
 
+TEST_CASE("a text whose reader is gone is not written to its end, unless it is kept elsewhere") {
+  const Folder folder;
+  const auto ended = [&](const std::string& more) {
+    const std::string command = std::string(TSRUN_PROGRAM) + " generate -m " + demo + " -p x -n 900 --quiet --ignore-eos " +
+                                more + " 2>" + (folder / "err") + " | true";
+    CHECK(WEXITSTATUS(std::system(("bash -o pipefail -c '" + command + "'").c_str())) == 1);
+    return slurp(folder / "err");
+  };
+  CHECK(ended("").find("nobody takes what is printed") != std::string::npos);
+  CHECK(ended("--json " + (folder / "j.json")).find("what was printed could not be written") != std::string::npos);
+  CHECK(Json::parse(slurp(folder / "j.json"))["sequences"][0]["tokens"].size() == 900);
+}
+
 TEST_CASE("a rank that fails alone does not wait for the others, which wait for it") {
   const Ended ended = run("generate -m " + demo + " -p x -n 2 --quiet --json /dev/full", 2, "", 30);
   CHECK(ended.status == 1);
