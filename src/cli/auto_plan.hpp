@@ -21,6 +21,7 @@ struct RunWork {
   std::int64_t longest = 1;  // prompt
   std::int64_t grow = 0;     // new tokens of each sequence; 0: there is no decode
   std::optional<std::int64_t> slots = {};  // of the cache, whatever --batch says
+  const char* shorter = "shorten the prompt, or lower -n";  // what to do where it is too long, in the command's words
 };
 
 RunWork work_of(const std::vector<std::vector<std::int32_t>>& prompts, std::int64_t grow);

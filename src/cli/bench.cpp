@@ -197,7 +197,8 @@ void print(bool csv, const Sitting& s) {
 
 // The cache has room for the deepest test, of the most sequences.
 RunWork work_of(const std::vector<BenchTest>& tests) {
-  RunWork work{.sequences = 1, .tokens = 0, .longest = 1, .grow = 0};
+  RunWork work{
+      .sequences = 1, .tokens = 0, .longest = 1, .grow = 0, .slots = {}, .shorter = "lower --pp, --tg or --depth"};
   for (const BenchTest& test : tests) {
     work.sequences = std::max(work.sequences, test.batch);
     if (test.phase == Phase::prefill) work.longest = std::max(work.longest, test.depth + test.tokens);

@@ -119,7 +119,7 @@ Plan Job::plan(const Arguments& arguments, const RunWork& work, const Json& reco
   const std::int64_t wanted = std::min(std::max<std::int64_t>(1, work.sequences), default_batch);
   plan.sequences = work.slots ? *work.slots : arguments.integer("batch", wanted, 1);
   plan.context = arguments.integer("ctx-size", std::max<std::int64_t>(1, work.longest + work.grow), 1);
-  validate_length(arguments, work.longest, work.grow);
+  validate_length(arguments, work);
   plan.chunk = std::min(arguments.integer("prefill-chunk", 512, 1), plan.context);
 
   decision_ = from_wire(text_from_rank_0("choosing the layouts", [&] {
@@ -168,20 +168,19 @@ void Job::validate_ids(const Ids& ids, const std::string& where) const {
               .next = "give ids from 0 to one below the vocabulary"});
 }
 
-void Job::validate_length(const Arguments& arguments, std::int64_t tokens, std::int64_t grow,
-                          const std::string& where) const {
-  const std::int64_t needed = tokens + grow;
+void Job::validate_length(const Arguments& arguments, const RunWork& work, const std::string& where) const {
+  const std::int64_t needed = work.longest + work.grow;
   const std::int64_t context = arguments.integer("ctx-size", std::max<std::int64_t>(1, needed), 1);
   const bool beyond_model = needed > config().context;
   if (!beyond_model && needed <= context) return;
   refuse({.what = text("prompt and new tokens together are longer than ",
                        beyond_model ? "the model's context" : "--ctx-size"),
           .where = !where.empty() ? where : beyond_model ? file_->path() : "--ctx-size",
-          .numbers = {{"tokens of the prompt", tokens},
-                      {"new tokens", grow},
+          .numbers = {{"tokens of the prompt", work.longest},
+                      {"new tokens", work.grow},
                       {"model's context", config().context},
                       {"ctx-size", context}},
-          .next = text(beyond_model ? "" : "raise --ctx-size, ", "shorten the prompt, or lower -n")});
+          .next = text(beyond_model ? "" : "raise --ctx-size, or ", work.shorter)});
 }
 
 const Tokenizer& Job::tokenizer() const {

@@ -46,10 +46,9 @@ class Job {
 
   // Refuses an empty list and ids outside the vocabulary, naming the first.
   void validate_ids(const Ids& ids, const std::string& where) const;
-  // Refuses a prompt that with `grow` new tokens is longer than the model's context or --ctx-size, naming `where`, or
-  // that limit.
-  void validate_length(const Arguments& arguments, std::int64_t tokens, std::int64_t grow,
-                       const std::string& where = {}) const;
+  // Refuses a longest prompt that with the new tokens is longer than the model's context or --ctx-size, naming `where`,
+  // or that limit.
+  void validate_length(const Arguments& arguments, const RunWork& work, const std::string& where = {}) const;
   // Ids of a text, by the model's tokenizer; refuses where there is none.
   Ids encode(const std::string& text, const std::string& where) const;
   // Ids of a conversation up to where the model's answer begins, by its template, which writes BOS where it wants one;

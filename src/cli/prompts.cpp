@@ -148,7 +148,7 @@ std::vector<Prompt> read_prompts(const Arguments& arguments, const Job& job, std
   number(prompts);
   for (const Prompt& p : prompts) {
     job.validate_ids(p.ids, p.where);
-    job.validate_length(arguments, std::ssize(p.ids), grow, p.where);
+    job.validate_length(arguments, {.longest = std::ssize(p.ids), .grow = grow}, p.where);
   }
   return prompts;
 }

@@ -60,6 +60,7 @@ int run_score(const Arguments& a, const Console& console, const MpiSession& sess
   for (const Ids& ids : texts) scored += std::ssize(ids) - 1;
   RunWork work = work_of(texts, 0);
   work.sequences = 1;  // one after the other
+  work.shorter = "score a shorter text";
   Plan plan = job.plan(a, work);
   plan.widest = a.has("logits") ? Output::all_logits : Output::score;
   std::unique_ptr<LogitsFile> logits;  // before any work, so that none is done in vain

@@ -101,7 +101,7 @@ void refuse_impossible(const ModelFile& file, const Plan& plan) {
     refuse({.what = "the context is not one that the model has",
             .where = file.path(),
             .numbers = {{"asked", plan.context}, {"the model's", file.config().context}},
-            .next = "shorten the prompts, or lower -n or --ctx-size"});
+            .next = "lower --ctx-size, or leave it out"});
   check(plan.prefix >= 0 && plan.prefix < plan.context, "a sequence has positions of its own");
 }
 

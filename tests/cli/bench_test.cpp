@@ -137,7 +137,7 @@ TEST_CASE("what cannot be measured is refused by name") {
   refused("-m " + demo + " --batch 0", "--batch");
   refused("-m " + demo + " --pp 0 --tg 0", "nothing to measure");
   refused("-m " + demo + " --output xml", "xml");
-  refused("-m " + demo + " --pp 1000000", "context");
+  refused("-m " + demo + " --pp 1000000", "lower --pp, --tg or --depth");
   refused("-m no-such-model --random-weights", "no-such-model");
   refused("-m tinyllama-1.1b", "--random-weights");
   refused("--pp 4", "model");
