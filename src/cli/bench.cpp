@@ -211,6 +211,17 @@ RunWork work_of(const std::vector<BenchTest>& tests) {
   return work;
 }
 
+// Whether the tests would be run in the same way by both: what is not run may differ.
+bool is_same_run(const Plan& a, const Plan& b, const std::vector<BenchTest>& tests) {
+  const bool prefills = std::any_of(tests.begin(), tests.end(),
+                                    [](const BenchTest& t) { return t.phase == Phase::prefill || t.depth > 0; });
+  const bool decodes =
+      std::any_of(tests.begin(), tests.end(), [](const BenchTest& t) { return t.phase == Phase::decode; });
+  return a.torus == b.torus && (a.torus.size() == 1 || a.schedules == b.schedules) &&
+         (!prefills || cut_alike(a.torus, a.prefill, b.prefill)) &&
+         (!decodes || cut_alike(a.torus, a.decode, b.decode));
+}
+
 // Every test of one plan. The machine's limits are probed beside the first.
 void measure(Sitting& s, Measured m, const std::vector<BenchTest>& tests, int repetitions, bool explains,
              const Console& console, Progress& progress) {
@@ -242,7 +253,7 @@ po::options_description bench_options() {
       "repetitions,r", po::value<std::string>()->value_name("N"), "times each, after one to warm up (5)")(
       "output", po::value<std::string>()->value_name("md|csv|json"), "the form of the table (md)")(
       "compare-layouts", po::value<std::string>()->value_name("K"),
-      "also measure the K ways that are predicted fastest, and tell what the choice costs against the best")(
+      "also measure those of the K ways predicted fastest that are not the choice, and tell what it costs against the best")(
       "random-weights", po::bool_switch(),
       "made-up weights: -m may then be the name of a model, a Hugging Face folder or a config.json");
   // clang-format on
@@ -261,13 +272,17 @@ int run_bench(const Arguments& a, const Console& console, const MpiSession& sess
   const RunWork work = work_of(tests);
   Plan plan = job.plan(a, work);
   plan.widest = Output::greedy;
-  Sitting sitting{job, chips_of_run(a)[0], {}, {}};
+  Sitting sitting{job, {}, {}, {}};
+  job.mesh().together("reading the chip", [&] { sitting.chip = chips_of_run(a)[0]; });
   Progress progress(console.reports(), "bench");
   measure(sitting, {plan, job.decision().why_prefill, job.decision().why_decode, {}, {}, {}}, tests, repetitions, explains,
           console, progress);
   if (compared > 0)
     for (const Plan& other : job.fastest(a, plan, work, compared))
-      measure(sitting, {other, "compared", "compared", {}, {}, {}}, tests, repetitions, explains, console, progress);
+      if (!is_same_run(other, plan, tests))
+        measure(sitting, {other, "compared", "compared", {}, {}, {}}, tests, repetitions, explains, console, progress);
+  if (compared > 0 && sitting.plans.size() == 1)
+    console.warn("there is nothing to compare: the planner's choice is all of these ways");
   const bool as_json = output == "json";
   if (console.prints() && !as_json) print(output == "csv", sitting);
   if (!console.json_wanted() && !(console.prints() && as_json)) return 0;
