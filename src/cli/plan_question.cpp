@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <set>
 
 #include "chip_options.hpp"
 #include "model_option.hpp"
@@ -156,9 +157,14 @@ std::optional<Sweep> sweep_option(const Arguments& a, const PlanQuestion& q) {
     return {};
   }
   Sweep sweep = {{q.chips}, {q.question.works[0].batch}};
+  std::set<std::string> swept;
   for (const std::string& one : asked) {
     const std::size_t equals = one.find('=');
     const std::string what = one.substr(0, equals), range = equals == std::string::npos ? "" : one.substr(equals + 1);
+    if (!swept.insert(what).second)
+      refuse({.what = text(what, " is swept twice"),
+              .where = "--sweep",
+              .next = text("give one range, from the least to the most: ", what, "=8..256")});
     if (what == "batch") {
       sweep.batches = doublings(range, most_sequences);
     } else if (what == "chips") {

@@ -265,6 +265,7 @@ TEST_CASE("what cannot be asked is refused by name, with the numbers") {
   refused(palm + "--chips 8 --max-latency-ms 0", 2, {"--max-latency-ms"});
   refused(palm + "--chips 8 --sweep batch=8..1", 2, {"8..1"});
   refused(palm + "--chips 8 --sweep layers=1..2", 2, {"layers"});
+  refused(palm + "--chips 8 --sweep batch=1..2 --sweep batch=4..8", 2, {"batch is swept twice"});
   refused(palm + "--chips 8 --sweep batch=1..2 --pareto out.png", 2, {"out.png", ".svg"});
   refused(palm + "--chips 8 --pareto out.svg", 2, {"--sweep"});
 }
