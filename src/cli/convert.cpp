@@ -105,7 +105,12 @@ int run_convert(const Arguments& a, const Console& console) {
   for (const SourceTensor& t : source->tensors())
     expected += bytes_of(target_type(t, asked), t.spec.rows, t.spec.columns);
   ModelWriter writer(out, source->config(), source->tokenizer(), expected);
-  if (!copy_tensors(*source, writer, asked, console, totals)) return 128 + signal_seen;
+  if (!copy_tensors(*source, writer, asked, console, totals))
+    throw Error(static_cast<Exit>(128 + signal_seen),
+                {.what = "stopped by a signal, and nothing is written",
+                 .where = out,
+                 .numbers = {{"signal", std::int64_t{signal_seen}}},
+                 .next = "begin again"});
   writer.commit();
 
   for (const auto& [type, tensors] : totals.rounded)
