@@ -188,20 +188,29 @@ int run_command(const std::vector<std::string>& words, const MpiSession* session
 int run(const std::vector<std::string>& words, const MpiSession* session) {
   constexpr double patience_s = 5;
   const bool speaks = session != nullptr ? session->speaks() : launch_of_environment().rank == 0;
-  const auto who = [&] { return text("rank ", session->rank(), " on ", host_name()); };
+  const auto told = [&](const Error& error) { return Console(json_of(words), speaks).fail(error); };
+  // Any rank may have to end the job. Two that do so at a time leave one whole file, but would mix their words in a stream.
+  tell_aborts_by([words, speaks](const Error& error) {
+    std::optional<std::string> json = json_of(words);
+    if (!speaks && json && (names_stdout(*json) || is_stream(*json))) json.reset();
+    Console(json, true).fail(error);
+  });
+  const auto of_this_rank = [&](const Error& error) {
+    Complaint c = error.complaint();
+    c.where = text("rank ", session->rank(), " on ", host_name(), c.where.empty() ? "" : ": ", c.where);
+    return Error(error.exit(), std::move(c));
+  };
   try {
     return run_command(words, session, speaks);
   } catch (const Error& error) {
-    const int status = Console(json_of(words), speaks).fail(error);
-    if (session != nullptr && !session->all_come(patience_s))
-      abort_job(status, speaks ? "" : text(who(), ": ", error.what()));
-    return status;
+    const int status = told(error);
+    if (session == nullptr || session->all_come(patience_s)) return status;
+    if (speaks) tell_aborts_by([](const Error&) {});  // it is told
+    abort_job(of_this_rank(error));
   } catch (const std::exception& unforeseen) {
-    const bool is_alone = session == nullptr;
-    const Error error(Exit::broke, {.what = unforeseen.what(), .where = is_alone ? "" : who()});
-    const int status = Console(json_of(words), speaks || is_alone).fail(error);
-    if (!is_alone) abort_job(status, speaks ? "" : error.what());
-    return status;
+    const Error error(Exit::broke, {.what = unforeseen.what()});
+    if (session == nullptr) return told(error);
+    abort_job(of_this_rank(error));
   }
 }
 

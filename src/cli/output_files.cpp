@@ -33,13 +33,6 @@ bool is_same(const std::string& a, const std::string& b) {
   return fs::equivalent(a, b, failed) || place_of(a) == place_of(b);
 }
 
-// A character device or a pipe: it takes bytes as they come.
-bool is_stream(const std::string& path) {
-  std::error_code failed;
-  const fs::file_status status = fs::status(path, failed);
-  return fs::is_character_file(status) || fs::is_fifo(status);
-}
-
 bool is_one_of(const std::string& output, const std::string& input) {
   std::error_code failed;
   if (!fs::is_directory(input, failed)) return is_same(output, input);
@@ -103,6 +96,12 @@ bool may_hold_document(const std::string& path) {
   if (in.gcount() == 0) return true;
   const std::size_t name = beginning.find_first_not_of(" \r\n", 1);
   return beginning.starts_with("{\n") && beginning.substr(std::min(name, enough)).starts_with("\"schema\"");
+}
+
+bool is_stream(const std::string& path) {
+  std::error_code failed;
+  const fs::file_status status = fs::status(path, failed);
+  return fs::is_character_file(status) || fs::is_fifo(status);
 }
 
 bool names_stdout(const std::string& path) {

@@ -21,6 +21,9 @@ void check_outputs(const std::vector<NamedPath>& inputs, const std::vector<Named
 // begin with, or a character device or a pipe. A model, a chip, a list of prompts or results would be lost.
 bool may_hold_document(const std::string& path);
 
+// A character device or a pipe: it takes bytes as they come.
+bool is_stream(const std::string& path);
+
 // Whether it is "-", or where this process's stdout leads: /dev/stdout, or the file that it was sent to.
 bool names_stdout(const std::string& path);
 

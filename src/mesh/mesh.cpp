@@ -66,7 +66,7 @@ void Mesh::must(int mpi_code, const char* what) const {
 }
 
 void Mesh::end_job(const std::string& why, const char* what) const {
-  abort_job(static_cast<int>(Exit::broke), text("rank ", rank_, " on ", host_name(), ": ", why, " in ", what));
+  abort_job(Error(Exit::broke, {.what = text(why, " in ", what), .where = text("rank ", rank_, " on ", host_name())}));
 }
 
 void Mesh::wait_all(std::vector<MPI_Request>& requests, const char* what) const {

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <exception>
 #include <thread>
+#include <utility>
 
 #include "error_bytes.hpp"
 #include "tsrun/core/text.hpp"
@@ -146,8 +147,21 @@ Error out_of_memory() {
                             .next = "use more hosts, a smaller --ctx-size or --batch"});
 }
 
-void abort_job(int status, const std::string& message) {
-  if (!message.empty()) std::fprintf(stderr, "tsrun: %s\n", message.c_str());
+namespace {
+
+// One for the process, as MPI_Abort is: who ends the job is deep in a wait, and knows nobody who could tell.
+std::function<void(const Error&)> tell_abort = [](const Error& error) {
+  std::fprintf(stderr, "tsrun: %s\n", error.what());
+};
+
+}  // namespace
+
+void tell_aborts_by(std::function<void(const Error&)> tell) { tell_abort = std::move(tell); }
+
+void abort_job(const Error& error) {
+  const auto status = static_cast<int>(error.exit());
+  tell_abort(error);
+  std::fflush(stdout);
   std::fflush(stderr);
   MPI_Abort(MPI_COMM_WORLD, status);
   _exit(status);

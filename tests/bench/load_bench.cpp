@@ -55,13 +55,13 @@ class PlainRead {
   }
   void run() {
     memory_ = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (memory_ == MAP_FAILED) abort_job(1, "no memory");
+    if (memory_ == MAP_FAILED) abort_job(Error(Exit::broke, {.what = "no memory"}));
     if (huge_) madvise(memory_, bytes_, MADV_HUGEPAGE);
     constexpr std::size_t at_a_time = 4 << 20;
     for (std::size_t done = 0; done < bytes_;) {
       const ssize_t n = pread(file_, static_cast<char*>(memory_) + done, std::min(at_a_time, bytes_ - done),
                               begin_ + static_cast<off_t>(done));
-      if (n <= 0) abort_job(1, "the file cannot be read");
+      if (n <= 0) abort_job(Error(Exit::broke, {.what = "the file cannot be read"}));
       done += static_cast<std::size_t>(n);
     }
   }

@@ -145,6 +145,26 @@ TEST_CASE("a rank that fails alone does not wait for the others, which wait for 
   CHECK(ended.messages()[0].find("/dev/full: the result cannot be written: No space left on device") != std::string::npos);
 }
 
+TEST_CASE("a rank that answers no more ends the job, in the document too") {
+  const Folder folder;
+  const std::string out = folder / "o.jsonl";
+  std::string prompts;
+  for (int i = 0; i < 400; ++i) prompts += R"({"id": ")" + std::to_string(i) + R"(", "prompt": "x"})" + "\n";
+  folder.write("p.jsonl", prompts);
+  folder.write("wrap", "#!/bin/sh\n[ $OMPI_COMM_WORLD_RANK = 0 ] || (while [ ! -s " + out +
+                           " ]; do sleep 0.02; done; kill -STOP $$) &\nexec " TSRUN_PROGRAM " \"$@\"\n");
+  std::filesystem::permissions(folder / "wrap", std::filesystem::perms::owner_all);
+  const std::string launch = std::string("timeout 60 ") + TSRUN_MPIRUN + " 2 " + (folder / "wrap") + " generate -m " + demo +
+                             " -f " + (folder / "p.jsonl") + " -n 900 --batch 1 --quiet --timeout 1 --json " +
+                             (folder / "e.json") + " -o " + out + " >" + (folder / "out") + " 2>" + (folder / "err") +
+                             " </dev/null";
+  CHECK(WEXITSTATUS(std::system(launch.c_str())) == 1);
+  const Json error = Json::parse(slurp(folder / "e.json"))["error"];
+  CHECK(error["code"] == 1);
+  CHECK(error["what"].get<std::string>().find("no answer from another rank for 1 s") == 0);
+  CHECK(error["where"].get<std::string>().find("rank 0 on ") == 0);
+}
+
 TEST_CASE("another rank's error has its host and all its parts") {
   const Folder folder;
   const std::string model = folder / "cut.h5", whole = slurp(demo);

@@ -112,8 +112,10 @@ class Mesh {
   std::vector<int> ranks_of_host_;
 };
 
-// Prints one line on stderr, unless it is empty, and ends every rank of the job at once with this status.
-[[noreturn]] void abort_job(int status, const std::string& message);
+// Tells the error and ends every rank of the job at once with its status.
+[[noreturn]] void abort_job(const Error& error);
+// How this rank tells it; until this is called, by one line on stderr.
+void tell_aborts_by(std::function<void(const Error&)> tell);
 std::string host_name();
 // What std::bad_alloc means to a user, said of this host.
 Error out_of_memory();
