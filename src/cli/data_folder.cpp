@@ -58,8 +58,12 @@ std::string named_file(const std::string& folder, const std::string& given, cons
   std::error_code failed;
   if (fs::exists(in / (given + ".json"), failed)) return (in / (given + ".json")).string();
   std::vector<std::string> known;
-  for (const fs::directory_entry& entry : fs::directory_iterator(in))
-    if (entry.path().extension() == ".json") known.push_back(entry.path().stem().string());
+  for (fs::directory_iterator entry(in, failed), end; !failed && entry != end; entry.increment(failed))
+    if (entry->path().extension() == ".json") known.push_back(entry->path().stem().string());
+  if (failed)
+    refuse({.what = "the folder cannot be read: " + failed.message(),
+            .where = in.string(),
+            .next = "check its rights, or set TSRUN_DATA to the folder that holds chips, models and paper"});
   std::sort(known.begin(), known.end());
   std::vector<std::string> nearest = known;
   std::stable_sort(nearest.begin(), nearest.end(),
