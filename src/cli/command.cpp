@@ -121,15 +121,18 @@ void refuse_several_ranks(const Command& command) {
 }
 
 // Where these words want the JSON, as far as they can be told before they are understood; nothing where it would be
-// written over what is none.
+// written over what is none, or where another word says that something else will be.
 std::optional<std::string> json_of(const std::vector<std::string>& words) {
   std::optional<std::string> json;
+  std::vector<std::string> others;
   for (std::size_t i = 0; i < words.size(); ++i) {
-    if (words[i] == "--json" && i + 1 < words.size()) json = words[i + 1];
-    if (words[i].rfind("--json=", 0) == 0) json = words[i].substr(7);
+    if (words[i] == "--json" && i + 1 < words.size()) json = words[++i];
+    else if (words[i].starts_with("--json=")) json = words[i].substr(7);
+    else others.push_back(words[i].substr(words[i].starts_with("--") ? words[i].find('=') + 1 : 0));
   }
-  const bool names_file = json && !json->empty() && (*json == "-" || json->front() != '-');
-  return names_file && may_hold_document(*json) ? json : std::nullopt;
+  if (!json || json->empty() || (*json != "-" && json->front() == '-') || !may_hold_document(*json)) return {};
+  const auto is_claimed = [&](const std::string& other) { return *json != "-" && is_same_file(*json, other); };
+  return std::any_of(others.begin(), others.end(), is_claimed) ? std::nullopt : json;
 }
 
 // The files of the command line, before any work.

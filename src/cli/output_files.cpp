@@ -28,16 +28,11 @@ fs::path place_of(const std::string& path) {
   return failed ? place : canonical;
 }
 
-bool is_same(const std::string& a, const std::string& b) {
-  std::error_code failed;
-  return fs::equivalent(a, b, failed) || place_of(a) == place_of(b);
-}
-
 bool is_one_of(const std::string& output, const std::string& input) {
   std::error_code failed;
-  if (!fs::is_directory(input, failed)) return is_same(output, input);
+  if (!fs::is_directory(input, failed)) return is_same_file(output, input);
   for (const fs::directory_entry& entry : fs::directory_iterator(input, failed))
-    if (is_same(output, entry.path().string())) return true;
+    if (is_same_file(output, entry.path().string())) return true;
   return false;
 }
 
@@ -65,6 +60,11 @@ std::string write_bytes(const std::string& path, const std::string& bytes) {
 
 }  // namespace
 
+bool is_same_file(const std::string& a, const std::string& b) {
+  std::error_code failed;
+  return fs::equivalent(a, b, failed) || place_of(a) == place_of(b);
+}
+
 void check_outputs(const std::vector<NamedPath>& inputs, const std::vector<NamedPath>& outputs) {
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     const auto& [option, path] = outputs[i];
@@ -75,7 +75,7 @@ void check_outputs(const std::vector<NamedPath>& inputs, const std::vector<Named
                 .where = path,
                 .next = "choose another name for it"});
     for (std::size_t j = 0; j < i; ++j)
-      if (is_same(path, outputs[j].path))
+      if (is_same_file(path, outputs[j].path))
         refuse({.what = text(option, " and ", outputs[j].option, " would be the same file"),
                 .where = path,
                 .next = "choose another name for one of them"});

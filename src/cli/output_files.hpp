@@ -12,6 +12,9 @@ struct NamedPath {
   std::string option, path;
 };
 
+// Whether both names are of one file, or would be where nothing is there yet.
+bool is_same_file(const std::string& a, const std::string& b);
+
 // Refuses (exit 2) an output that is an input, lies among the files of an input that is a folder, or is another output
 // too; that is a folder, a disk or a socket, or lies in no folder that can be written. Stdout is no file. Inputs need not
 // be there.

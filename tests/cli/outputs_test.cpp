@@ -63,6 +63,8 @@ TEST_CASE("outputs are never written over inputs, nor over each other") {
   refused_untouched(in, "convert " + (model / "") + " " + (model / "model.safetensors"), {"out", "in"});
   CHECK(slurp(model / "model.safetensors") == "weights");
   refused_untouched(in, "convert " + in.model + " " + (in / "x.h5") + " --json " + (in / "x.h5"), {"--json", "out"});
+  CHECK_FALSE(std::filesystem::exists(in / "o.jsonl"));  // nor is the error written where results should have come
+  CHECK_FALSE(std::filesystem::exists(in / "x.h5"));
 }
 
 TEST_CASE("a document replaces documents alone, and follows a link") {
