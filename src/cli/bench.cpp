@@ -253,7 +253,8 @@ po::options_description bench_options() {
       "repetitions,r", po::value<std::string>()->value_name("N"), "times each, after one to warm up (5)")(
       "output", po::value<std::string>()->value_name("md|csv|json"), "the form of the table (md)")(
       "compare-layouts", po::value<std::string>()->value_name("K"),
-      "also measure those of the K ways predicted fastest that are not the choice, and tell what it costs against the best")(
+      "also measure those of the K ways predicted fastest that are not the choice, and tell what it costs against the "
+      "best")(
       "random-weights", po::bool_switch(),
       "made-up weights: -m may then be the name of a model, a Hugging Face folder or a config.json");
   // clang-format on

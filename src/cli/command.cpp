@@ -192,7 +192,8 @@ int run(const std::vector<std::string>& words, const MpiSession* session) {
   constexpr double patience_s = 5;
   const bool speaks = session != nullptr ? session->speaks() : launch_of_environment().rank == 0;
   const auto told = [&](const Error& error) { return Console(json_of(words), speaks).fail(error); };
-  // Any rank may have to end the job. Two that do so at a time leave one whole file, but would mix their words in a stream.
+  // Any rank may have to end the job. Two that do so at a time leave one whole file, but would mix their words in a
+  // stream.
   tell_aborts_by([words, speaks](const Error& error) {
     std::optional<std::string> json = json_of(words);
     if (!speaks && json && (names_stdout(*json) || is_stream(*json))) json.reset();

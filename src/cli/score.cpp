@@ -79,9 +79,10 @@ int run_score(const Arguments& a, const Console& console, const MpiSession& sess
   const RunFacts facts = gather_facts(engine, job.mesh());
   if (a.flag("explain") && console.prints()) std::cout << explain_run(engine, facts, chips_of_run(a)[0]);
   if (console.prints())
-    std::cout << text(tokens, " tokens, nll ", nll, ", ")
-              << (scored > 0 ? text("perplexity ", perplexity) : "no perplexity: the first token of a text has nothing before it")
-              << "\n";
+    std::cout << text(tokens, " tokens, nll ", nll, ", ",
+                      scored > 0 ? text("perplexity ", perplexity)
+                                 : "no perplexity: the first token of a text has nothing before it",
+                      "\n");
   if (console.reports()) std::cerr << "load       " << load_text(facts.load) << "\n";
   if (!console.json_wanted()) return 0;
   Json document = envelope("score", job.facts());

@@ -46,11 +46,13 @@ TEST_CASE("a --json whose name was forgotten takes no other word for it") {
 
 TEST_CASE("outputs are never written over inputs, nor over each other") {
   const Inputs in;
-  const std::string generate = "generate -m " + in.model + " -f " + in.prompts + " -n 2 ", score = "score -m " + in.model + " --tokens-file " + in.ids;
+  const std::string generate = "generate -m " + in.model + " -f " + in.prompts + " -n 2 ",
+                    score = "score -m " + in.model + " --tokens-file " + in.ids;
   refused_untouched(in, generate + "--json " + in.model, {"--json", "--model", "another name"});
   refused_untouched(in, generate + "--json " + in.prompts, {"--json", "--file"});
   refused_untouched(in, generate + "-o " + in.prompts, {"--output", "--file"});
-  refused_untouched(in, generate + "-o " + (in / "o.jsonl") + " --json " + (in / "./o.jsonl"), {"--json", "--output", "the same file"});
+  refused_untouched(in, generate + "-o " + (in / "o.jsonl") + " --json " + (in / "./o.jsonl"),
+                    {"--json", "--output", "the same file"});
   refused_untouched(in, score + " --logits " + in.model, {"--logits", "--model"});
   refused_untouched(in, score + " --json " + in.ids, {"--json", "--tokens-file"});
   refused_untouched(in, "inspect " + in.model + " --json " + in.model, {"--json", "file"});
@@ -102,17 +104,21 @@ TEST_CASE("pipes and devices take a document, and stay what they are") {
 }
 
 TEST_CASE("a document for /dev/stdout has it to itself, wherever it leads") {
-  for (const std::string out : {"/dev/stdout", "-"}) CHECK(json_of(run("inspect " + demo + " --json " + out))["schema"] == 1);
+  for (const std::string out : {"/dev/stdout", "-"})
+    CHECK(json_of(run("inspect " + demo + " --json " + out))["schema"] == 1);
 }
 
 TEST_CASE("a place that cannot be written is told before the work") {
   const Inputs in;
   const std::string nowhere = in / "none/x.json";
-  refused_untouched(in, "generate -m " + in.model + " -f " + in.prompts + " --json " + nowhere, {"--json", "no such folder"});
-  refused_untouched(in, "generate -m " + in.model + " -f " + in.prompts + " --json " + (in / ""), {"--json", "folder"});
-  refused_untouched(in, "score -m " + in.model + " --tokens-file " + in.ids + " --logits " + nowhere, {"--logits", "no such folder"});
-  refused_untouched(in, "plan --model smollm2-135m --chip tpu_v4 --chips 4 --sweep batch=1..2 --pareto " + (in / "none/x.csv"), {"--pareto", "no such folder"});
-  const Ended on_two = run("generate -m " + in.model + " -f " + in.prompts + " --json " + nowhere, 2);
+  const std::string generate = "generate -m " + in.model + " -f " + in.prompts + " --json ",
+                    score = "score -m " + in.model + " --tokens-file " + in.ids + " --logits ",
+                    plan = "plan --model smollm2-135m --chip tpu_v4 --chips 4 --sweep batch=1..2 --pareto ";
+  refused_untouched(in, generate + nowhere, {"--json", "no such folder"});
+  refused_untouched(in, generate + (in / ""), {"--json", "folder"});
+  refused_untouched(in, score + nowhere, {"--logits", "no such folder"});
+  refused_untouched(in, plan + (in / "none/x.csv"), {"--pareto", "no such folder"});
+  const Ended on_two = run(generate + nowhere, 2);
   CHECK(on_two.status == 2);
   CHECK_MESSAGE(on_two.messages().size() == 1, on_two.err);
 }
@@ -130,8 +136,8 @@ TEST_CASE("what stdout did not take is missed") {
 TEST_CASE("a text whose reader is gone is not written to its end, unless it is kept elsewhere") {
   const Folder folder;
   const auto ended = [&](const std::string& more) {
-    const std::string command = std::string(TSRUN_PROGRAM) + " generate -m " + demo + " -p x -n 900 --quiet --ignore-eos " +
-                                more + " 2>" + (folder / "err") + " | true";
+    const std::string command = std::string(TSRUN_PROGRAM) + " generate -m " + demo +
+                                " -p x -n 900 --quiet --ignore-eos " + more + " 2>" + (folder / "err") + " | true";
     CHECK(WEXITSTATUS(std::system(("bash -o pipefail -c '" + command + "'").c_str())) == 1);
     return slurp(folder / "err");
   };
@@ -144,7 +150,7 @@ TEST_CASE("a rank that fails alone does not wait for the others, which wait for 
   const Ended ended = run("generate -m " + demo + " -p x -n 2 --quiet --json /dev/full", 2, "", 30);
   CHECK(ended.status == 1);
   REQUIRE_MESSAGE(ended.messages().size() == 1, ended.err);
-  CHECK(ended.messages()[0].find("/dev/full: the result cannot be written: No space left on device") != std::string::npos);
+  CHECK(ended.messages()[0].find("/dev/full: the result cannot be written: No space") != std::string::npos);
 }
 
 TEST_CASE("a rank that answers no more ends the job, in the document too") {
@@ -156,10 +162,10 @@ TEST_CASE("a rank that answers no more ends the job, in the document too") {
   folder.write("wrap", "#!/bin/sh\n[ $OMPI_COMM_WORLD_RANK = 0 ] || (while [ ! -s " + out +
                            " ]; do sleep 0.02; done; kill -STOP $$) &\nexec " TSRUN_PROGRAM " \"$@\"\n");
   std::filesystem::permissions(folder / "wrap", std::filesystem::perms::owner_all);
-  const std::string launch = std::string("timeout 60 ") + TSRUN_MPIRUN + " 2 " + (folder / "wrap") + " generate -m " + demo +
-                             " -f " + (folder / "p.jsonl") + " -n 900 --batch 1 --quiet --timeout 1 --json " +
-                             (folder / "e.json") + " -o " + out + " >" + (folder / "out") + " 2>" + (folder / "err") +
-                             " </dev/null";
+  const std::string launch = std::string("timeout 60 ") + TSRUN_MPIRUN + " 2 " + (folder / "wrap") +
+                             " generate -m " + demo + " -f " + (folder / "p.jsonl") + " -n 900 --batch 1 --quiet --timeout 1" +
+                             " --json " + (folder / "e.json") + " -o " + out + " >" + (folder / "out") + " 2>" +
+                             (folder / "err") + " </dev/null";
   CHECK(WEXITSTATUS(std::system(launch.c_str())) == 1);
   const Json error = Json::parse(slurp(folder / "e.json"))["error"];
   CHECK(error["code"] == 1);
@@ -177,7 +183,9 @@ TEST_CASE("another rank's error has its host and all its parts") {
   for (const std::string rank : {"r0", "r1"}) std::filesystem::create_directory(folder / rank);
   std::filesystem::create_symlink(demo, folder / "r0/sw.h5");
   std::filesystem::create_symlink(model, folder / "r1/sw.h5");
-  const std::string launch = std::string("timeout 60 ") + TSRUN_MPIRUN + " 2 " + (folder / "wrap") + " generate -p x -n 2 --json " + (folder / "e.json") + " -m sw.h5 >" + (folder / "out") + " 2>" + (folder / "err") + " </dev/null";
+  const std::string launch = std::string("timeout 60 ") + TSRUN_MPIRUN + " 2 " + (folder / "wrap") +
+                             " generate -p x -n 2 --json " + (folder / "e.json") + " -m sw.h5 >" + (folder / "out") +
+                             " 2>" + (folder / "err") + " </dev/null";
   CHECK(WEXITSTATUS(std::system(launch.c_str())) == 2);
   char host[256] = {};
   REQUIRE(gethostname(host, sizeof host - 1) == 0);
