@@ -53,7 +53,7 @@ void print(const Memory& m, const Plan& plan) {
   const auto human = [](std::int64_t n) { return human_bytes(static_cast<double>(n)); };
   std::cout << text("a rank of ", to_text(plan.torus), " in ", to_text(plan.decode), ", one sequence of ", plan.context,
                     ": weights ", human(m.weights), ", cache ", human(m.kv), ", activations ",
-                    human(m.activations + m.staging), ", together ", human(m.weights + m.at_work()),
+                    human(m.of_pass()), ", together ", human(m.weights + m.at_work()),
                     "; while it loads ", human(m.weights + m.window_seen), "\n");
 }
 

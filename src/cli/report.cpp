@@ -36,7 +36,7 @@ Json to_json(const Memory& m) {
           {"window_bytes", m.window},
           {"kv_bytes", m.kv},
           {"gathered_bytes", m.gathered},
-          {"activation_bytes", m.activations + m.staging},
+          {"activation_bytes", m.of_pass()},
           {"predicted_peak_bytes", m.resident()}};
 }
 
@@ -160,7 +160,7 @@ std::string report_text(const Engine& engine, const RunFacts& facts, const Gener
   out += line("a rank     compute %.2f s, transfer %.2f s, wait %.2f s (medians)", facts.compute.median,
               facts.transfer.median, facts.wait.median);
   out += line("memory     of a rank: weights %s, cache %s, activations %s; predicted %s, peak resident %s",
-              bytes(m.weights).c_str(), bytes(m.kv).c_str(), bytes(m.activations + m.staging).c_str(),
+              bytes(m.weights).c_str(), bytes(m.kv).c_str(), bytes(m.of_pass()).c_str(),
               bytes(m.resident()).c_str(), bytes(facts.peak_rss).c_str());
   if (!facts.traffic.empty())
     out += "sent       phase    step            tensors              link     calls   bytes of a rank   predicted\n";

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <span>
 
 #include "tsrun/core/cache_type.hpp"
@@ -23,6 +24,21 @@ std::int64_t kv_bytes(const ModelConfig& config, const KvCut& cut, DType type, s
 
 std::int64_t max_context(const ModelConfig& config, const KvCut& cut, DType type, double bytes) {
   return static_cast<std::int64_t>(bytes / static_cast<double>(kv_bytes(config, cut, type, 1)));
+}
+
+std::int64_t moving_bytes(const ModelConfig& config, const KvMoves& moves, DType type) {
+  std::map<int, std::int64_t> leaving, coming;
+  std::int64_t most_leaving = 0, most_coming = 0, most_staying = 0;
+  for (const KvMove& m : moves) {
+    const std::int64_t bytes = 2 * m.row.positions * cached_bytes(type, config.Q);
+    if (m.from == m.to) {
+      most_staying = std::max(most_staying, bytes);
+      continue;
+    }
+    most_leaving = std::max(most_leaving, leaving[m.from] += bytes);
+    most_coming = std::max(most_coming, coming[m.to] += bytes);
+  }
+  return most_leaving + most_coming + most_staying;
 }
 
 namespace {
@@ -60,6 +76,7 @@ Memory memory(const Program& p, const std::function<DType(const WeightUse&)>& he
     m.weights += weight_bytes(p.config, p.torus, p.sizes, use, held(use));
   m.kv = kv_bytes(p.config, kv_cut(p.config, p.torus, p.layout, sequences), kv, context);
   m.activations = plan_buffers(p).elements * engine_activation_bytes + converted_bytes(p);
+  if (p.result >= 0) m.results = p.local_elements(p.result) * engine_activation_bytes;
   for (const Step& step : p.steps) {
     if (step.op == Op::gather_weights) {
       m.gathered = std::max(m.gathered, gathered_bytes(p, step, held));

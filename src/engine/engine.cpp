@@ -46,6 +46,27 @@ std::int64_t place_of(const KvCut& cut, std::int64_t slot) {
   return slot % blocks * (cut.rows / blocks) + slot / blocks;
 }
 
+// Buffers for what can be under way between caches at once: all sequences of the prefill's to decode's, out of as few
+// blocks of chips and into as few as can be; one of them back; or the prefix to every chip.
+std::int64_t most_moving(const ModelConfig& config, const Plan& plan, const KvCut& prefill, const KvCut& decode) {
+  std::int64_t most = 0;
+  const auto through = [&](const KvMoves& moves) { most = std::max(most, moving_bytes(config, moves, plan.kv)); };
+  const bool moves_rows = !prefill.same_cut(decode);
+  if (moves_rows) {
+    const std::int64_t positions = plan.context - plan.prefix;
+    std::vector<RowMove> rows;
+    for (std::int64_t i = 0; i < plan.prefill_rows(plan.chunk); ++i)
+      rows.push_back({i, decode.rows - 1 - i, positions});
+    through(plan_kv_movement(prefill, decode, rows));
+    through(plan_kv_movement(decode, prefill, {{0, prefill.rows - 1, positions}}));
+  }
+  if (plan.prefix == 0) return most;
+  const KvCut computed = kv_cut(config, plan.torus, plan.prefill, 1);
+  for (const KvCut& cut : moves_rows ? std::vector{decode, prefill} : std::vector{decode})
+    for (const KvWave& wave : plan_kv_distribution(computed, everywhere(cut), {0, 0, plan.prefix})) through(wave.moves);
+  return most;
+}
+
 // Where the rows of a pass stand in its batch: in the block of chips that has their place of the cache.
 class BatchPlan {
  public:
@@ -178,6 +199,7 @@ Memory predict_memory(const ModelFile& file, const Plan& asked, const HostRanks&
     m.kv = kv;
     if (m.at_work() > most.at_work()) most = m;
   }
+  most.staging += most_moving(config, plan, prefill, decode);
   const ReadPlan reads = plan_reads(file, plan.torus, plan.prefill, host);
   most.window = ceil_div(reads.window.bytes, std::ssize(host.ranks));
   for (std::size_t rank = 0; rank < host.ranks.size(); ++rank)

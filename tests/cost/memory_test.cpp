@@ -57,7 +57,38 @@ TEST_CASE("a chip's weights are its share of the model") {
   // All matrices divide here but for the heads (12 to 16); vectors are whole.
   const double matrices = 3.0 * 96 * 192 + 2 * 96 * 128 + 2 * 96 * 96 + 2 * 144 * 96;
   CHECK(static_cast<double>(m.weights) == doctest::Approx(matrices * 2 / 8 + 3 * 96 * 4));
-  CHECK(m.peak() == m.weights + m.kv + m.activations + m.staging);
+  CHECK(m.peak() == m.weights + m.kv + m.activations + m.staging + m.results);
+  CHECK(m.results == 4 * 4);  // an id of each sequence
+}
+
+TEST_CASE("what a pass gives back is counted as often as it is there: as a value of the pass, and as its copy") {
+  const ModelConfig c = palm_540b(64, 1, 256);
+  const auto of = [&](Output output) {
+    const auto shape = PassShape::uniform(Phase::prefill, 2, 16, 0, output, output == Output::candidates ? 5 : 0);
+    return memory(lower(c, {2, 2, 2}, parse_layout("ws2d/head"), shape), [](const WeightUse&) { return DType::bf16; },
+                  DType::bf16, 2, 16);
+  };
+  CHECK(of(Output::none).results == 0);
+  CHECK(of(Output::logits).results == 2 * c.V * 4);
+  CHECK(of(Output::all_logits).results == 2 * 16 * c.V * 4);
+  CHECK(of(Output::candidates).results == 2 * 8 * 5 * 2 * 4);  // of each chip, a logit and an id
+  const Memory m = of(Output::all_logits);
+  CHECK(m.at_work() == m.kv + m.gathered + m.of_pass());
+  CHECK(m.of_pass() > 2 * m.results);
+}
+
+TEST_CASE("a moved cache takes buffers for one layer of what leaves a chip and of what comes to it") {
+  const ModelConfig c = palm_540b(64, 1, 256);
+  const Torus torus{4, 1, 1};
+  const KvCut by_heads = kv_cut(c, torus, parse_layout("ws2d/head"), 4);
+  const KvCut by_batch = kv_cut(c, torus, parse_layout("ws2d/batch"), 4);
+  const std::vector<RowMove> rows = {{0, 0, 10}, {1, 1, 10}, {2, 2, 10}, {3, 3, 10}};
+  const std::int64_t of_row = 2 * 10 * 256 * 2;
+  // Every chip has all heads: what it needs is there, and copied head by head.
+  CHECK(moving_bytes(c, plan_kv_movement(by_heads, by_batch, rows), DType::bf16) == of_row);
+  // Each chip's row goes to three others, and the others' come to it.
+  CHECK(moving_bytes(c, plan_kv_movement(by_batch, by_heads, rows), DType::bf16) == (3 + 3 + 1) * of_row);
+  CHECK(moving_bytes(c, {}, DType::bf16) == 0);
 }
 
 TEST_CASE("what loading takes is given back before there is work, so the larger of the two counts") {
