@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # launch/test.sh [long|every] [debug|release|asan|ubsan]
 #
-# Installs what is missing, builds (release by default) and runs the tests, as many at once as there are cores. `long` adds those
+# Installs what is missing, builds (release by default) and runs the tests, one more at a time than there are cores, since
+# those that start ranks mostly wait for the launcher. `long` adds those
 # that take minutes: 64 ranks, the widest meshes; `every` also those that together take an hour: all schedules, and the price of
 # every walk, on every torus of up to 512 chips. Ends with ctest's summary, and red if a test fails or none ran.
 set -euo pipefail
@@ -19,5 +20,5 @@ for word in "$@"; do
 done
 
 "$here/build.sh" "$variant"
-exec ctest --test-dir "$(dirname "$here")/build/$variant" --parallel "$(nproc)" --no-tests=error --output-on-failure \
+exec ctest --test-dir "$(dirname "$here")/build/$variant" --parallel "$(($(nproc) + 1))" --no-tests=error --output-on-failure \
   "${selection[@]}" </dev/null
