@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "convert_body.hpp"
+#include "fetch_ahead.hpp"
 #include "packed_kernels.hpp"
 #include "tsrun/kernels/packed.hpp"
 #include "vectors.hpp"
@@ -89,21 +90,6 @@ inline Words load_part(const std::byte* from) {
   return load<Words>(from);
 }
 
-// Asks for the weights some way behind these, in each panel; behind the end of one whose columns are not cut, for those
-// of the next tile. The multiplications between two lines of weights fill the window in which the processor looks for
-// the next one, and memory would rest meanwhile.
-template <int panels, int bytes>
-inline void fetch_ahead(const Tile& t, std::int64_t at) {
-  constexpr int line = 64, distance = vector_bytes == 64 ? 4096 : 2048;
-  constexpr int locality = vector_bytes == 64 ? 3 : 2;  // into the first cache, or the second
-  std::int64_t there = at + distance;
-  if (panels > 1 && there >= t.panel_bytes) there += (panels - 1) * t.panel_bytes;
-#pragma GCC unroll 2
-  for (int p = 0; p < panels; ++p)
-#pragma GCC unroll 32
-    for (int i = 0; i < bytes; i += line) __builtin_prefetch(t.w + p * t.panel_bytes + there + i, 0, locality);
-}
-
 // ---- f32 and bf16 ----
 
 #ifdef __AVX512BF16__
@@ -114,12 +100,12 @@ constexpr bool multiplies_bf16 = false;
 
 // One unit of weights with each row's activations at x, rows so many bytes apart. Of two bf16 in a word one after the
 // other meets all rows: a bf16 is the upper half of a float.
-template <DType type, int rows, int panels>
+template <DType type, int rows, int panels, bool near>
 __attribute__((always_inline)) inline void float_unit(Sums<rows, panels>& sums, const Tile& t, std::int64_t at,
                                                       const std::byte* x) {
   constexpr int vectors = panels * per_panel, row_bytes = 64;
   constexpr int parts = type == DType::bf16 && !multiplies_bf16 ? 2 : 1;
-  fetch_ahead<panels, unit_bytes>(t, at);
+  fetch_ahead<type, rows, panels, near, unit_bytes>(t, at);
 #pragma GCC unroll 2
   for (int part = 0; part < parts; ++part) {
     Words w[vectors];
@@ -146,7 +132,7 @@ __attribute__((always_inline)) inline void float_unit(Sums<rows, panels>& sums, 
   }
 }
 
-template <DType type, int rows, int panels>
+template <DType type, int rows, int panels, bool near>
 void float_tile(const Tile& t) {
   constexpr bool pairs = type == DType::bf16;
   constexpr int x_bytes = pairs && !multiplies_bf16 ? 8 : 4, group_units = 64 / x_bytes;
@@ -156,7 +142,7 @@ void float_tile(const Tile& t) {
   for (std::int64_t first = 0; first < units; first += group_units, x += rows * 64) {
     const std::int64_t last = std::min(units, first + group_units);
     for (std::int64_t k = first; k < last; ++k)
-      float_unit<type>(sums, t, k * unit_bytes, x + (k - first) * x_bytes);
+      float_unit<type, rows, panels, near>(sums, t, k * unit_bytes, x + (k - first) * x_bytes);
   }
   sums.store(t);
 }
@@ -296,11 +282,12 @@ struct IntTile {
     }
   }
 
+  template <bool near>
   void run() const {
     Sums<rows, panels> sums(t);
     for (std::int64_t g = 0; g < t.columns / group_size; ++g) {
       const std::byte* const x = t.x + g * x_bytes;
-      fetch_ahead<panels, group_bytes>(t, g * group_bytes);
+      fetch_ahead<type, rows, panels, near, group_bytes>(t, g * group_bytes);
       add(sums.v, dots(g * group_bytes, x, x + offset_sum_at), scales(g * group_bytes), x + scale_at, x + offset_sum_at);
       if constexpr (in_bytes) {
         if (__builtin_expect(load<std::uint32_t>(x + fine_scale_at) != 0, 0)) {
@@ -322,51 +309,57 @@ struct IntTile {
 constexpr int float_rows = vector_bytes == 64 ? 12 : vector_bytes == 32 ? 5 : 3;
 constexpr int int_rows = vector_bytes == 64 ? 8 : vector_bytes == 32 ? 4 : 2;
 constexpr int int_rows_of_many = vector_bytes == 64 ? 6 : int_rows;  // with both kinds of sums in registers
-constexpr int wide_panels = vector_bytes == 64 ? most_tile_panels : 1;
+constexpr int wide_panels = vector_bytes == 64 ? 2 : 1;
 
 using TileKernel = void (*)(const Tile&);
 
 template <DType type>
 constexpr int rows_of = bits(type) <= 8 ? int_rows : float_rows;
 
-template <DType type, int rows, int panels>
+template <DType type, int rows, int panels, bool near>
 void one_tile(const Tile& t) {
-  if constexpr (bits(type) <= 8) IntTile<type, rows, panels>{t}.run();
-  else float_tile<type, rows, panels>(t);
+  if constexpr (bits(type) <= 8) IntTile<type, rows, panels>{t}.template run<near>();
+  else float_tile<type, rows, panels, near>(t);
 }
 
-template <DType type, int panels, int... r>
+template <DType type, int panels, bool near, int... r>
 constexpr std::array<TileKernel, sizeof...(r)> tiles_of(std::integer_sequence<int, r...>) {
-  return {one_tile<type, r + 1, panels>...};
+  return {one_tile<type, r + 1, panels, near>...};
 }
 
-template <DType type>
+template <DType type, bool near>
 void tile_of(int rows, int panels, const Tile& t) {
   using Rows = std::make_integer_sequence<int, rows_of<type>>;
-  static constexpr auto one = tiles_of<type, 1>(Rows{});
-  static constexpr auto wide = tiles_of<type, wide_panels>(Rows{});
+  static constexpr auto one = tiles_of<type, 1, near>(Rows{});
+  static constexpr auto wide = tiles_of<type, wide_panels, near>(Rows{});
   const auto row = static_cast<std::size_t>(rows - 1);
-  if (panels == wide_panels) return wide[row](t);
-  if (panels == 1) return one[row](t);
+  const bool one_by_one = bits(type) <= 8 && rows <= rows_of_one_stream;
   Tile next = t;
-  for (int p = 0; p < panels; ++p) {
-    one[row](next);
-    next.w += t.panel_bytes;
-    if (next.from != nullptr) next.from += panel_rows;
-    next.to += panel_rows;
+  for (int done = 0, now = 0; done < panels; done += now) {
+    now = one_by_one || panels - done < wide_panels ? 1 : wide_panels;
+    (now == wide_panels ? wide : one)[row](next);
+    next.w += now * t.panel_bytes;
+    if (next.from != nullptr) next.from += now * panel_rows;
+    next.to += now * panel_rows;
+  }
+}
+
+template <bool near>
+void tile_near(DType type, int rows, int panels, const Tile& t) {
+  switch (type) {
+    case DType::f32: return tile_of<DType::f32, near>(rows, panels, t);
+    case DType::bf16: return tile_of<DType::bf16, near>(rows, panels, t);
+    case DType::int8: return tile_of<DType::int8, near>(rows, panels, t);
+    case DType::int8_channel: return tile_of<DType::int8_channel, near>(rows, panels, t);
+    case DType::int4: return tile_of<DType::int4, near>(rows, panels, t);
+    case DType::int4_min: return tile_of<DType::int4_min, near>(rows, panels, t);
+    case DType::f16: break;
   }
 }
 
 void tile(DType type, int rows, int panels, const Tile& t) {
-  switch (type) {
-    case DType::f32: return tile_of<DType::f32>(rows, panels, t);
-    case DType::bf16: return tile_of<DType::bf16>(rows, panels, t);
-    case DType::int8: return tile_of<DType::int8>(rows, panels, t);
-    case DType::int8_channel: return tile_of<DType::int8_channel>(rows, panels, t);
-    case DType::int4: return tile_of<DType::int4>(rows, panels, t);
-    case DType::int4_min: return tile_of<DType::int4_min>(rows, panels, t);
-    case DType::f16: break;
-  }
+  if (vector_bytes == 64 && t.fills_first_cache) tile_near<vector_bytes == 64>(type, rows, panels, t);
+  else tile_near<false>(type, rows, panels, t);
 }
 
 DType multiplied_as(DType weights, Rows) { return weights; }
@@ -380,15 +373,14 @@ Form form(DType type) {
   return Form::f32;
 }
 // Columns of which the weights of a panel stay in the first cache while block after block of rows meets them; all of them
-// if there is one block, for then they are read once, and best without a break. One or two rows of whole numbers leave the
-// processor time to spare, and panels one by one are read as one stream.
+// if there is one block, for then they are read once, and best without a break: many panels in one go.
 Blocking blocking(Form f, std::int64_t rows) {
   constexpr std::int64_t all_columns = std::int64_t{1} << 40;  // more than any matrix has
   const bool quantized = f == Form::int8 || f == Form::int16;
   const int most_rows = quantized ? int_rows : float_rows, rows_of_many = quantized ? int_rows_of_many : float_rows;
-  if (rows <= most_rows) return {most_rows, all_columns, 1, quantized && rows <= 2 ? 1 : most_tile_panels};
+  if (rows <= most_rows) return {most_rows, all_columns, most_tile_panels / 2, most_tile_panels};
   const std::int64_t columns = f == Form::f32 ? 512 : f == Form::int8 ? 2048 : 1024;
-  return {rows_of_many, columns, 1, most_tile_panels};
+  return {rows_of_many, columns, 1, 2};
 }
 void finish() {}
 

@@ -50,8 +50,8 @@ constexpr std::int64_t fine_bytes(Form f, std::int64_t columns) {
 struct Blocking {
   int tile_rows;               // the most rows that a tile takes
   std::int64_t chunk_columns;  // whole groups
-  int pairs_together;          // of panels, that take turns at a chunk of activations
-  int tile_panels;             // the most panels that a tile takes
+  int pairs_together;          // of panels, that one run of tiles takes; more than tile_panels hold take turns at chunks
+  int tile_panels;             // the most panels that a tile takes, those beyond its registers one after the other
 };
 
 // rows x (panels * 16) of a product, over one chunk of columns.
@@ -67,9 +67,10 @@ struct Tile {
   std::int64_t from_stride;
   float* to;
   std::int64_t to_stride;
+  bool fills_first_cache;  // the processor takes what it is asked to fetch ahead best into its first cache
 };
 
-inline constexpr int most_tile_panels = 2;
+inline constexpr int most_tile_panels = 8;
 
 struct PackedKernels {
   // The type as which weights meet the rows: another one where turning them pays, or themselves.

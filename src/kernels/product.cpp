@@ -27,7 +27,7 @@ struct RowBlocks {
   int size(std::int64_t block) const { return static_cast<int>(first(block + 1) - first(block)); }
 };
 
-// Two panels, or one, and the sums of their rows until they are complete; those that are apart from first to last go to
+// Some panels, and the sums of their rows until they are complete; those that are apart from first to last go to
 // y row by row with their neighbours, since they are not as wide as the kernels write, or y's lines would be slow.
 struct Strip {
   std::int64_t panel;
@@ -67,12 +67,14 @@ void Product::run(std::int64_t panel, std::int64_t end, std::int64_t first, std:
   thread_local std::vector<Strip> strips;
   const std::int64_t row = row_blocks.first(first), rows = row_blocks.first(last) - row;
   float* next = room<float>(between, rows * (end - panel) * panel_rows);
+  const bool take_turns = 2 * blocking.pairs_together > blocking.tile_panels;
   strips.clear();
   for (int panels = 0; panel < end; panel += panels, next += rows * panels * panel_rows) {
-    panels = static_cast<int>(std::min<std::int64_t>(blocking.tile_panels, end - panel));
-    const auto all_full = [&] { return is_full(panel_of(first_block(), panel + panels - 1)); };
-    if (!all_full()) panels = 1;
-    strips.push_back({panel, panels, blocking.pairs_together > 1 || !all_full(), next});
+    const std::int64_t in_block = most_tile_panels - panel % most_tile_panels;  // y may come in blocks
+    panels = static_cast<int>(std::min({std::int64_t{blocking.tile_panels}, in_block, end - panel}));
+    const auto full_at = [&](std::int64_t p) { return is_full(panel_of(first_block(), p)); };
+    if (!full_at(panel + panels - 1)) panels = full_at(panel) ? panels - 1 : 1;
+    strips.push_back({panel, panels, take_turns || !full_at(panel), next});
   }
   const auto each_row_apart = [&](const auto& copy) {
     for (std::int64_t r = 0; r < rows; ++r)
@@ -97,6 +99,7 @@ void Product::run_chunk(const Strip& s, std::int64_t block, std::int64_t column,
   const std::int64_t columns = form_padded(form, first_block().columns), step = blocking.chunk_columns;
   const std::int64_t here = std::min(step, columns - column), width = s.panels * panel_rows;
   Tile t{};
+  t.fills_first_cache = fills_first_cache();
   t.columns = std::min(here, wide.columns - column);
 
   const std::byte* w = panel_data(blocks[static_cast<std::size_t>(block)], s.panel);
@@ -135,7 +138,7 @@ void Product::run_chunk(const Strip& s, std::int64_t block, std::int64_t column,
   }
 }
 
-static_assert(block_width_unit % (most_tile_panels * panel_rows) == 0);
+static_assert(block_width_unit == most_tile_panels * panel_rows);
 
 // Below them handing the work over takes longer than doing it: multiplications, and numbers that are converted.
 constexpr std::int64_t products_worth_threads = 1 << 16, numbers_worth_threads = 1 << 13;
@@ -202,9 +205,9 @@ struct ProductTasks {
   std::int64_t panels, together, cuts, end;  // `end`: of its tasks, counted through all products
 
   void run(std::int64_t task) const {
-    const std::int64_t panel = task / cuts * together * most_tile_panels, cut = task % cuts;
+    const std::int64_t panel = task / cuts * together * 2, cut = task % cuts;
     const std::int64_t row_blocks = product.row_blocks.count;
-    product.run(panel, std::min(panel + together * most_tile_panels, panels), cut * row_blocks / cuts,
+    product.run(panel, std::min(panel + together * 2, panels), cut * row_blocks / cuts,
                 (cut + 1) * row_blocks / cuts);
   }
 };
@@ -242,12 +245,12 @@ void multiply(Activations& x, std::span<const ProductOf> wanted) {
                          .y_width = y_width,
                          .onto = p.onto},
                         ceil_div(w.rows, panel_rows), 1, 1, 0});
-    all_pairs += ceil_div(products.back().panels, most_tile_panels);
+    all_pairs += ceil_div(products.back().panels, 2);
     all_rows += w.rows;
   }
   // So many pairs and parts that no thread is left without.
   const std::int64_t threads = team_threads();
-  const auto runs_of = [](const ProductTasks& p) { return ceil_div(p.panels, p.together * most_tile_panels); };
+  const auto runs_of = [](const ProductTasks& p) { return ceil_div(p.panels, p.together * 2); };
   for (ProductTasks& p : products) {
     if (is_full(panel_of(p.product.first_block(), 0)))
       p.together = std::clamp<std::int64_t>(all_pairs / (4 * threads), 1, p.product.blocking.pairs_together);

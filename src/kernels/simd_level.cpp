@@ -29,6 +29,16 @@ bool may_use_tiles() {
 }
 #endif
 
+#ifdef TSRUN_X86
+// 0 if it is not AMD's. Families from 15 on are in two fields (AMD64 Architecture Programmer's Manual, CPUID Fn0000_0001).
+unsigned amd_family() {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  if (__get_cpuid(0, &a, &b, &c, &d) == 0 || b != signature_AMD_ebx || c != signature_AMD_ecx || d != signature_AMD_edx)
+    return 0;
+  return __get_cpuid(1, &a, &b, &c, &d) != 0 ? (a >> 8 & 0xf) + (a >> 20 & 0xff) : 0;
+}
+#endif
+
 SimdLevel choose() {
   const char* const asked = std::getenv("TSRUN_SIMD");
   const std::string_view wanted = asked != nullptr ? asked : "";
@@ -79,6 +89,16 @@ bool processor_has(SimdLevel level) {
   return false;
 #else
   return level == SimdLevel::portable;
+#endif
+}
+
+bool fills_first_cache() {
+#ifdef TSRUN_X86
+  constexpr unsigned zen_5 = 0x1a;
+  static const bool does = amd_family() >= zen_5;
+  return does;
+#else
+  return false;
 #endif
 }
 

@@ -15,6 +15,9 @@ inline constexpr SimdLevel simd_levels[] = {SimdLevel::portable, SimdLevel::avx2
 
 std::string_view name(SimdLevel level);
 bool processor_has(SimdLevel level);
+// Whether many requests ahead are best made into the first cache: Zen 5 and what follows it. Zen 4 reads eight rows of int8
+// 1.4 times as fast when they go into the second, and makers of other processors give their first caches few buffers.
+bool fills_first_cache();
 // The level of this process, the same all its life. Refuses a TSRUN_SIMD that is unknown or not to be had here.
 SimdLevel simd_level();
 
