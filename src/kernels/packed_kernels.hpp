@@ -50,8 +50,8 @@ constexpr std::int64_t fine_bytes(Form f, std::int64_t columns) {
 struct Blocking {
   int tile_rows;               // the most rows that a tile takes
   std::int64_t chunk_columns;  // whole groups
-  int pairs_together;          // of panels, that one run of tiles takes; more than tile_panels hold take turns at chunks
-  int tile_panels;             // the most panels that a tile takes, those beyond its registers one after the other
+  int pairs_together;          // of panels, that a thread takes; where these are several tiles, they take turns at chunks
+  int tile_panels;             // the most that a tile takes; what its registers do not hold, one after the other
 };
 
 // rows x (panels * 16) of a product, over one chunk of columns.

@@ -1,8 +1,9 @@
 // What is cut how: threads take pairs of panels (and runs of rows where the panels are few); in a pair, chunk after
 // chunk of columns meets all blocks of rows, so that the weights of a chunk are read from memory once and then from
 // the first cache, and activations stream past them. Where products are faster than activations come from the third
-// cache, some pairs take turns at each chunk of them. The sums of a pair lie side by side until they are complete: in
-// y, whose rows are often a large power of two apart, they would fight for the same lines of a cache.
+// cache, some pairs take turns at each chunk of them; where one block of rows meets all columns at once, some pairs are
+// one strip, which is read without a break. The sums of a strip lie side by side until they are complete: in y, whose
+// rows are often a large power of two apart, they would fight for the same lines of a cache.
 #include "tsrun/kernels/product.hpp"
 
 #include <algorithm>
