@@ -280,11 +280,14 @@ std::vector<float> in_blocks(const std::vector<float>& x, std::int64_t n, std::i
 }
 
 TEST_CASE("activations and sums in blocks of columns have the bits of those side by side") {
+  const int threads_before = omp_get_max_threads();
   each_product([](SimdLevel level, Rows expected, DType type) {
     const std::int64_t columns = 3 * 384, rows = 5 * 128, x_width = 384, y_width = 128;
     const TensorRows t = random_rows(type, rows, columns, 19);
     const auto bytes = packed(t);
-    for (const std::int64_t n : {1, 7, 40}) {
+    // On one thread, strips of eight panels; on three, of six, which would cross the edges of y's blocks.
+    for (const auto& [n, threads] : {std::pair{1, 1}, {1, 3}, {2, 3}, {7, 1}, {7, 3}, {40, 2}}) {
+      omp_set_num_threads(threads);
       const auto x = random_activations(n, columns, 20), of_chips = in_blocks(x, n, columns, x_width);
       const auto before = random_activations(n, rows, 21);
       const PackedView w = view(t, bytes);
@@ -310,6 +313,7 @@ TEST_CASE("activations and sums in blocks of columns have the bits of those side
     const ProductOf narrow{.blocks = std::span(&w, 1), .y = y.data(), .y_width = 64};
     CHECK_THROWS(multiply(activations, std::span(&narrow, 1)));
   });
+  omp_set_num_threads(threads_before);
 }
 
 TEST_CASE("several products of the same rows, of other types and sizes, give the bits that each gives alone") {
