@@ -46,8 +46,8 @@ constexpr __mmask16 all_columns = 0xffff;
 // How two rows of an operand lie: keys in bf16 one behind the other, so that one load takes both, or apart.
 enum class Lie { f32, apart, together };
 
-// Where what is met next goes meanwhile (fills_first_cache).
-enum class Fetch { nothing, to_second_cache, to_first_cache };
+// In the place of a cache that what is met next is fetched into meanwhile.
+constexpr int no_cache = -1;
 
 // The columns of a mask of two rows as pairs; the second row is zeros where there is none.
 template <Lie lie>
@@ -66,7 +66,7 @@ inline __m512bh pairs_of(const std::byte* first, std::int64_t row_bytes, bool ha
 }
 
 // `vectors` x 16 columns from c on; of the last vector those of `mask`, if there is one.
-template <Lie lie, int rows, int vectors, Fetch fetch, bool is_masked>
+template <Lie lie, int rows, int vectors, int into, bool is_masked>
 inline void product_tile(const Pairs& a, std::int64_t depth, const Operand& b, std::int64_t c, __mmask16 mask,
                          bool onto, float* out, std::int64_t out_stride) {
   const std::byte* columns[vectors];
@@ -88,8 +88,8 @@ inline void product_tile(const Pairs& a, std::int64_t depth, const Operand& b, s
 #pragma GCC unroll 4
     for (int v = 0; v < vectors; ++v) {
       const std::byte* const from = columns[v] + s * row_bytes;
-      if constexpr (fetch != Fetch::nothing)
-        __builtin_prefetch(fetched + (s / 2 * vectors + v) * line, 0, fetch == Fetch::to_first_cache ? 3 : 2);
+      if constexpr (into != no_cache)
+        __builtin_prefetch(fetched + (s / 2 * vectors + v) * line, 0, into);
       pairs[v] = pairs_of<lie>(from, row_bytes, has_second, mask_of(v));
     }
 #pragma GCC unroll 8
@@ -108,17 +108,17 @@ inline void product_tile(const Pairs& a, std::int64_t depth, const Operand& b, s
     for (int v = 0; v < vectors; ++v) _mm512_mask_storeu_ps(place(r, v), mask_of(v), sums[r][v]);
 }
 
-template <Lie lie, int rows, Fetch fetch>
+template <Lie lie, int rows, int into>
 void product_rows(const Pairs& a, std::int64_t depth, const Operand& b, std::int64_t width, bool onto, float* out,
                   std::int64_t out_stride) {
   constexpr int vectors = vectors_beside(rows);
   std::int64_t c = 0;
   for (; c + vectors * lanes <= width; c += vectors * lanes)
-    product_tile<lie, rows, vectors, fetch, false>(a, depth, b, c, all_columns, onto, out, out_stride);
+    product_tile<lie, rows, vectors, into, false>(a, depth, b, c, all_columns, onto, out, out_stride);
   for (; c < width; c += lanes) {
     const std::int64_t here = std::min<std::int64_t>(lanes, width - c);
     const auto mask = static_cast<__mmask16>((1U << here) - 1);
-    product_tile<lie, rows, 1, fetch, true>(a, depth, b, c, mask, onto, out, out_stride);
+    product_tile<lie, rows, 1, into, true>(a, depth, b, c, mask, onto, out, out_stride);
   }
 }
 
@@ -136,9 +136,9 @@ void products_with(const float* a, std::int64_t n, std::int64_t a_stride, std::i
       rest.data += s * b.row_bytes;
       round_rows(a + first * a_stride + s, a_stride, rows_here, here, pairs);
       const auto take = [&]<int rows>() {
-        const auto run = i > 0 || b.ahead == 0  ? product_rows<lie, rows, Fetch::nothing>
-                         : fills_first_cache() ? product_rows<lie, rows, Fetch::to_first_cache>
-                                               : product_rows<lie, rows, Fetch::to_second_cache>;
+        const auto run = i > 0 || b.ahead == 0  ? product_rows<lie, rows, no_cache>
+                         : fills_first_cache() ? product_rows<lie, rows, first_cache>
+                                               : product_rows<lie, rows, second_cache>;
         run(pairs, here, rest, width, onto || s > 0, out + first * out_stride, out_stride);
       };
       with_constant<most_rows>(rows_here, take);

@@ -43,7 +43,7 @@ inline Floats widened(const std::byte* from) {
 // What is widened next lies behind this, and is fetched meanwhile.
 inline void fetch_behind(const std::byte* from, std::int64_t bytes) {
   constexpr std::int64_t line = 64, ahead = 4 << 10;
-  for (std::int64_t i = 0; i < bytes; i += line) __builtin_prefetch(from + ahead + i, 0, 3);
+  for (std::int64_t i = 0; i < bytes; i += line) __builtin_prefetch(from + ahead + i, 0, first_cache);
 }
 
 template <DType type>
@@ -155,7 +155,7 @@ inline void product_tile(const float* a, std::int64_t a_stride, std::int64_t dep
     const auto row = [&](int r) { return all_lanes(a[r * a_stride + s]); };
     const auto column = [&](int v) {
       const std::byte* const from = columns[v] + s * row_bytes;
-      if (fetches && v * lanes * (bits(type) / 8) % 32 == 0) __builtin_prefetch(from + ahead, 0, 3);
+      if (fetches && v * lanes * (bits(type) / 8) % 32 == 0) __builtin_prefetch(from + ahead, 0, first_cache);
       return widened<type>(from);
     };
     if constexpr (rows < vectors) {

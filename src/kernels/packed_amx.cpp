@@ -132,7 +132,7 @@ Blocking blocking(Form f, std::int64_t rows) {
   // Of many rows, a chunk of activations stays in the second cache, and one of weights in the first; few pass by long
   // weights once.
   const bool is_many = rows > 64;
-  return {2 * unit_rows, is_many ? 256 : 2048, is_many ? 16 : 1, 2};
+  return {2 * unit_rows, is_many ? 256 : 2048, is_many ? 16 : 1, pair};
 }
 
 DType multiplied_as(DType weights, Rows rows) {

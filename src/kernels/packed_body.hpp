@@ -309,7 +309,7 @@ struct IntTile {
 constexpr int float_rows = vector_bytes == 64 ? 12 : vector_bytes == 32 ? 5 : 3;
 constexpr int int_rows = vector_bytes == 64 ? 8 : vector_bytes == 32 ? 4 : 2;
 constexpr int int_rows_of_many = vector_bytes == 64 ? 6 : int_rows;  // with both kinds of sums in registers
-constexpr int wide_panels = vector_bytes == 64 ? 2 : 1;
+constexpr int wide_panels = vector_bytes == 64 ? pair : 1;
 
 using TileKernel = void (*)(const Tile&);
 
@@ -358,7 +358,7 @@ void tile_near(DType type, int rows, int panels, const Tile& t) {
 }
 
 void tile(DType type, int rows, int panels, const Tile& t) {
-  if (vector_bytes == 64 && t.fills_first_cache) tile_near<vector_bytes == 64>(type, rows, panels, t);
+  if (vector_bytes == 64 && fills_first_cache()) tile_near<vector_bytes == 64>(type, rows, panels, t);
   else tile_near<false>(type, rows, panels, t);
 }
 
@@ -378,9 +378,9 @@ Blocking blocking(Form f, std::int64_t rows) {
   constexpr std::int64_t all_columns = std::int64_t{1} << 40;  // more than any matrix has
   const bool quantized = f == Form::int8 || f == Form::int16;
   const int most_rows = quantized ? int_rows : float_rows, rows_of_many = quantized ? int_rows_of_many : float_rows;
-  if (rows <= most_rows) return {most_rows, all_columns, most_tile_panels / 2, most_tile_panels};
+  if (rows <= most_rows) return {most_rows, all_columns, most_tile_panels / pair, most_tile_panels};
   const std::int64_t columns = f == Form::f32 ? 512 : f == Form::int8 ? 2048 : 1024;
-  return {rows_of_many, columns, 1, 2};
+  return {rows_of_many, columns, 1, pair};
 }
 void finish() {}
 

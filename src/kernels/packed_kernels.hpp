@@ -50,7 +50,7 @@ constexpr std::int64_t fine_bytes(Form f, std::int64_t columns) {
 struct Blocking {
   int tile_rows;               // the most rows that a tile takes
   std::int64_t chunk_columns;  // whole groups
-  int pairs_together;          // of panels, that a thread takes; where these are several tiles, they take turns at chunks
+  int pairs_together;          // of panels, that a thread takes; those of several tiles take turns at a chunk
   int tile_panels;             // the most that a tile takes; what its registers do not hold, one after the other
 };
 
@@ -67,10 +67,9 @@ struct Tile {
   std::int64_t from_stride;
   float* to;
   std::int64_t to_stride;
-  bool fills_first_cache;  // the processor takes what it is asked to fetch ahead best into its first cache
 };
 
-inline constexpr int most_tile_panels = 8;
+inline constexpr int pair = 2, most_tile_panels = 8;  // panels
 
 struct PackedKernels {
   // The type as which weights meet the rows: another one where turning them pays, or themselves.

@@ -18,6 +18,10 @@
 namespace tsrun {
 namespace {
 
+// y may come in blocks of columns, over whose edges no tile may write.
+constexpr std::int64_t block_panels = block_width_unit / panel_rows;
+static_assert(block_width_unit % panel_rows == 0 && block_panels % pair == 0);
+
 // Rows in blocks of nearly the same size, none larger than a tile.
 struct RowBlocks {
   std::int64_t rows;
@@ -68,10 +72,10 @@ void Product::run(std::int64_t panel, std::int64_t end, std::int64_t first, std:
   thread_local std::vector<Strip> strips;
   const std::int64_t row = row_blocks.first(first), rows = row_blocks.first(last) - row;
   float* next = room<float>(between, rows * (end - panel) * panel_rows);
-  const bool take_turns = 2 * blocking.pairs_together > blocking.tile_panels;
+  const bool take_turns = pair * blocking.pairs_together > blocking.tile_panels;
   strips.clear();
   for (int panels = 0; panel < end; panel += panels, next += rows * panels * panel_rows) {
-    const std::int64_t in_block = most_tile_panels - panel % most_tile_panels;  // y may come in blocks
+    const std::int64_t in_block = block_panels - panel % block_panels;
     panels = static_cast<int>(std::min({std::int64_t{blocking.tile_panels}, in_block, end - panel}));
     const auto full_at = [&](std::int64_t p) { return is_full(panel_of(first_block(), p)); };
     if (!full_at(panel + panels - 1)) panels = full_at(panel) ? panels - 1 : 1;
@@ -100,7 +104,6 @@ void Product::run_chunk(const Strip& s, std::int64_t block, std::int64_t column,
   const std::int64_t columns = form_padded(form, first_block().columns), step = blocking.chunk_columns;
   const std::int64_t here = std::min(step, columns - column), width = s.panels * panel_rows;
   Tile t{};
-  t.fills_first_cache = fills_first_cache();
   t.columns = std::min(here, wide.columns - column);
 
   const std::byte* w = panel_data(blocks[static_cast<std::size_t>(block)], s.panel);
@@ -138,8 +141,6 @@ void Product::run_chunk(const Strip& s, std::int64_t block, std::int64_t column,
     kernels.tile(multiplied, row_blocks.size(b), s.panels, t);
   }
 }
-
-static_assert(block_width_unit == most_tile_panels * panel_rows);
 
 // Below them handing the work over takes longer than doing it: multiplications, and numbers that are converted.
 constexpr std::int64_t products_worth_threads = 1 << 16, numbers_worth_threads = 1 << 13;
@@ -206,9 +207,9 @@ struct ProductTasks {
   std::int64_t panels, together, cuts, end;  // `end`: of its tasks, counted through all products
 
   void run(std::int64_t task) const {
-    const std::int64_t panel = task / cuts * together * 2, cut = task % cuts;
+    const std::int64_t panel = task / cuts * together * pair, cut = task % cuts;
     const std::int64_t row_blocks = product.row_blocks.count;
-    product.run(panel, std::min(panel + together * 2, panels), cut * row_blocks / cuts,
+    product.run(panel, std::min(panel + together * pair, panels), cut * row_blocks / cuts,
                 (cut + 1) * row_blocks / cuts);
   }
 };
@@ -246,12 +247,12 @@ void multiply(Activations& x, std::span<const ProductOf> wanted) {
                          .y_width = y_width,
                          .onto = p.onto},
                         ceil_div(w.rows, panel_rows), 1, 1, 0});
-    all_pairs += ceil_div(products.back().panels, 2);
+    all_pairs += ceil_div(products.back().panels, pair);
     all_rows += w.rows;
   }
   // So many pairs and parts that no thread is left without.
   const std::int64_t threads = team_threads();
-  const auto runs_of = [](const ProductTasks& p) { return ceil_div(p.panels, p.together * 2); };
+  const auto runs_of = [](const ProductTasks& p) { return ceil_div(p.panels, p.together * pair); };
   for (ProductTasks& p : products) {
     if (is_full(panel_of(p.product.first_block(), 0)))
       p.together = std::clamp<std::int64_t>(all_pairs / (4 * threads), 1, p.product.blocking.pairs_together);

@@ -19,6 +19,9 @@ namespace {
 constexpr int vector_bytes = TSRUN_SIMD_BYTES;
 constexpr int lanes = vector_bytes / 4;
 
+// Where __builtin_prefetch takes a line to.
+constexpr int first_cache = 3, second_cache = 2;
+
 using Floats = float __attribute__((vector_size(vector_bytes)));
 using Words = std::uint32_t __attribute__((vector_size(vector_bytes)));
 using Ints = std::int32_t __attribute__((vector_size(vector_bytes)));
